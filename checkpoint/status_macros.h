@@ -14,12 +14,12 @@
 #define TERN_STATUS_CONCAT_(a, b) TERN_STATUS_CONCAT_INNER_(a, b)
 
 // Evaluates `expr`, an absl::StatusOr<T>; returns its status when it is not OK, otherwise moves
-// the value into `lhs` (a declaration or an assignable expression).
+// the value into `lhs` (a declaration or an expression). NOLINTBEGIN(bugprone-macro-parentheses)
 #define TERN_ASSIGN_OR_RETURN(lhs, expr) \
   TERN_ASSIGN_OR_RETURN_IMPL_(TERN_STATUS_CONCAT_(tern_status_or_, __LINE__), lhs, expr)
 #define TERN_ASSIGN_OR_RETURN_IMPL_(statusor, lhs, expr)   \
   auto statusor = (expr);                                  \
   if (!statusor.ok()) return std::move(statusor).status(); \
   lhs = *std::move(statusor)
-
+// NOLINTEND(bugprone-macro-parentheses)
 #endif  // TERN_CHECKPOINT_STATUS_MACROS_H_

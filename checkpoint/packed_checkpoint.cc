@@ -1,0 +1,141 @@
+#include "checkpoint/packed_checkpoint.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/atomic_file.h"
+#include "checkpoint/block_file.h"
+#include "checkpoint/digest.h"
+#include "checkpoint/status_macros.h"
+#include "checkpoint/strict_json.h"
+
+namespace tern {
+namespace {
+
+std::string FilePath(const std::string& folder, const std::string& name) {
+  return absl::StrCat(folder, "/", name);
+}
+
+// A file that must be as the manifest says is damaged, whatever is wrong with it.
+absl::Status AsDataLoss(const absl::Status& status) {
+  return status.ok() ? status : absl::DataLossError(status.message());
+}
+
+std::vector<std::string> RequiredFiles(const ModelConfig& config) {
+  std::vector<std::string> names = {kConfigFile, kIndexFile, kUnquantizedFile};
+  for (int64_t block = 0; block < config.num_blocks; ++block) {
+    names.push_back(BlockFileName(block));
+  }
+  return names;
+}
+
+absl::Status CheckFiles(const std::string& folder,
+                        const std::map<std::string, FileDigest>& manifest,
+                        const ModelConfig& config) {
+  for (const std::string& name : RequiredFiles(config)) {
+    if (!manifest.contains(name)) {
+      return absl::DataLossError(
+          absl::StrCat(FilePath(folder, kManifestFile), ": does not list ", name));
+    }
+  }
+  for (const auto& [name, digest] : manifest) {
+    const std::string path = FilePath(folder, name);
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(path, error);
+    if (error) {
+      return absl::DataLossError(
+          absl::StrCat(path, ": listed in the manifest, but ", error.message()));
+    }
+    if (size != static_cast<uintmax_t>(digest.size)) {
+      return absl::DataLossError(
+          absl::StrCat(path, ": ", size, " bytes, but the manifest says ", digest.size));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VerifyDigest(const std::string& path, const FileDigest& expected) {
+  const absl::StatusOr<FileDigest> actual = DigestFile(path);
+  if (!actual.ok()) return AsDataLoss(actual.status());
+  if (*actual == expected) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(path, ": SHA-256 is ", actual->sha256,
+                                          ", but the manifest says ", expected.sha256));
+}
+
+// The index names every tensor's file, and the bytes of them all.
+absl::Status VerifyIndex(const std::string& path, const ModelConfig& config,
+                         const PackedFormat& format, int64_t tensor_bytes) {
+  TERN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxJsonFileBytes));
+  TERN_ASSIGN_OR_RETURN(const nlohmann::json index, ParseJsonObject(text, path));
+  if (const auto map = index.find("weight_map");
+      map == index.end() || *map != nlohmann::json(PackedWeightMap(config, format))) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": weight_map is not that of this config.json's tensors"));
+  }
+  const nlohmann::json metadata = {{"total_size", tensor_bytes}};
+  if (const auto found = index.find("metadata"); found == index.end() || *found != metadata) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": metadata: total_size ", tensor_bytes, " is expected"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PackedCheckpoint>> PackedCheckpoint::Open(const std::string& path) {
+  std::unique_ptr<PackedCheckpoint> checkpoint(new PackedCheckpoint);
+  checkpoint->path_ = path;
+  TERN_ASSIGN_OR_RETURN(const std::string config_json,
+                        ReadFile(FilePath(path, kConfigFile), kMaxConfigFileBytes));
+  TERN_ASSIGN_OR_RETURN(PackedConfig packed, ParsePackedConfig(config_json));
+  checkpoint->format_ = std::move(packed.format);
+  checkpoint->source_config_json_ = std::move(packed.source_config_json);
+  TERN_ASSIGN_OR_RETURN(checkpoint->config_, ParseModelConfig(checkpoint->source_config_json_));
+  TERN_ASSIGN_OR_RETURN(const std::string manifest,
+                        ReadFile(FilePath(path, kManifestFile), kMaxJsonFileBytes));
+  TERN_ASSIGN_OR_RETURN(checkpoint->manifest_, ParseManifest(manifest));
+  TERN_RETURN_IF_ERROR(CheckFiles(path, checkpoint->manifest_, checkpoint->config_));
+  return checkpoint;
+}
+
+absl::StatusOr<std::unique_ptr<SafetensorsReader>> PackedCheckpoint::OpenBlock(
+    int64_t block) const {
+  if (block < 0 || block >= config_.num_blocks) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_, ": block ", block, " of ", config_.num_blocks, " does not exist"));
+  }
+  return SafetensorsReader::Open(FilePath(path_, BlockFileName(block)));
+}
+
+absl::StatusOr<std::unique_ptr<SafetensorsReader>> PackedCheckpoint::OpenUnquantized() const {
+  return SafetensorsReader::Open(FilePath(path_, kUnquantizedFile));
+}
+
+absl::Status PackedCheckpoint::Verify() const {
+  // Tensors before digests: that way a fault is put down to a tensor where it shows in one.
+  int64_t tensor_bytes = 0;
+  for (int64_t block = 0; block < config_.num_blocks; ++block) {
+    const auto file = OpenBlock(block);
+    if (!file.ok()) return AsDataLoss(file.status());
+    TERN_RETURN_IF_ERROR(ReadBlockLayers(**file, config_, format_, block).status());
+    tensor_bytes += (*file)->data_bytes();
+  }
+  const auto unquantized = OpenUnquantized();
+  if (!unquantized.ok()) return AsDataLoss(unquantized.status());
+  const std::vector<ExpectedTensor> outer = OuterTensors(config_);
+  std::vector<std::string> outer_names;
+  for (const ExpectedTensor& tensor : outer) outer_names.push_back(tensor.name);
+  TERN_RETURN_IF_ERROR(CheckFileTensors(**unquantized, outer_names));
+  TERN_RETURN_IF_ERROR(CheckUnquantized(**unquantized, outer));
+  tensor_bytes += (*unquantized)->data_bytes();
+
+  for (const auto& [name, digest] : manifest_) {
+    TERN_RETURN_IF_ERROR(VerifyDigest(FilePath(path_, name), digest));
+  }
+  return AsDataLoss(VerifyIndex(FilePath(path_, kIndexFile), config_, format_, tensor_bytes));
+}
+
+}  // namespace tern
