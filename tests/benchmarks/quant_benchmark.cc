@@ -1,0 +1,227 @@
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/backend/device.h"
+#include "worker/quant/layer_quantizer.h"
+
+namespace tern {
+namespace {
+
+constexpr int64_t kGroup = 128;
+
+void CountFlops(benchmark::State& state, double flops) {
+  state.counters["GFLOP/s"] = benchmark::Counter(
+      flops / 1e9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+// A layer of n × m weights and plausible moments of its inputs, on two threads.
+class Layer {
+ public:
+  Layer(int64_t n, int64_t m) : n(n), m(m) {
+    std::mt19937 generator(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(n * m);
+    for (float& value : values) value = normal(generator);
+    w = Matrix(n, m);
+    backend->Upload(values.data(), w).IgnoreError();
+    std::vector<float> moment(m * m);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < m; ++j) {
+        const auto distance = static_cast<float>(std::abs(i - j));
+        moment[i * m + j] = std::exp(-distance / 8) + (i == j ? 0.1f : 0.0f);
+      }
+    }
+    h = Matrix(m, m);
+    backend->Upload(moment.data(), h).IgnoreError();
+    for (float& value : moment) value *= 1.01f;
+    cross = Matrix(m, m);
+    backend->Upload(moment.data(), cross).IgnoreError();
+    order.resize(m);
+    std::iota(order.begin(), order.end(), 0);
+  }
+
+  Tensor Matrix(int64_t rows, int64_t cols) {
+    return backend->Allocate(ElementType::kF32, rows, cols).value();
+  }
+
+  TernaryOps& ops() { return backend->ternary(); }
+
+  const int64_t n, m;
+  const std::unique_ptr<Backend> backend = CreateBackend("cpu", 2).value();
+  Tensor w, h, cross;
+  std::vector<int32_t> order;
+};
+
+// The first group of a layer, up to the operation that is timed.
+class Group : public Layer {
+ public:
+  Group(int64_t n, int64_t m) : Layer(n, m) {
+    ops().InvertDamped(h, 0.01, Matrix(m, m), inverse).IgnoreError();
+    ops().GatherColumns(w, columns(), w_b).IgnoreError();
+    ops().FitGrid(w_b, 100, trits, alpha, mu).IgnoreError();
+    ops().GridError(w_b, trits, alpha, mu, error).IgnoreError();
+    ops().DowndateInverse(inverse, order, u_bb, u_br, next_inverse).IgnoreError();
+  }
+
+  std::span<const int32_t> columns() const { return std::span(order).first(kGroup); }
+
+  const int64_t rest = m - kGroup;
+  const Tensor inverse = Matrix(m, m);
+  const Tensor w_b = Matrix(n, kGroup), error = Matrix(n, kGroup);
+  const Tensor trits = backend->Allocate(ElementType::kI8, n, kGroup).value();
+  const Tensor alpha = Matrix(1, n), mu = Matrix(1, n);
+  const Tensor u_bb = Matrix(kGroup, kGroup), u_br = Matrix(kGroup, rest);
+  const Tensor next_inverse = Matrix(rest, rest);
+};
+
+void BM_InvertDamped(benchmark::State& state) {
+  Layer layer(1, state.range(0));
+  const Tensor scratch = layer.Matrix(layer.m, layer.m);
+  const Tensor inverse = layer.Matrix(layer.m, layer.m);
+  for (auto _ : state) layer.ops().InvertDamped(layer.h, 0.01, scratch, inverse).IgnoreError();
+  CountFlops(state, std::pow(static_cast<double>(layer.m), 3));
+}
+BENCHMARK(BM_InvertDamped)
+    ->Arg(512)
+    ->Arg(1408)
+    ->Arg(4096)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+void BM_DowndateInverse(benchmark::State& state) {
+  Group group(1, state.range(0));
+  for (auto _ : state) {
+    group.ops()
+        .DowndateInverse(group.inverse, group.order, group.u_bb, group.u_br, group.next_inverse)
+        .IgnoreError();
+  }
+  const auto rest = static_cast<double>(group.rest);
+  CountFlops(state, kGroup * rest * rest + 2.0 * kGroup * kGroup * rest);
+}
+BENCHMARK(BM_DowndateInverse)
+    ->Arg(512)
+    ->Arg(1408)
+    ->Arg(4096)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+void BM_AsymmetryTerm(benchmark::State& state) {
+  Group group(1, state.range(0));
+  const Tensor p = group.Matrix(kGroup, group.rest);
+  for (auto _ : state) {
+    group.ops()
+        .AsymmetryTerm(group.cross, group.h, group.order, group.u_bb, group.u_br,
+                       group.next_inverse, 0.25, p)
+        .IgnoreError();
+  }
+  const auto rest = static_cast<double>(group.rest);
+  CountFlops(state, 2.0 * kGroup * rest * rest + 4.0 * kGroup * kGroup * rest);
+}
+BENCHMARK(BM_AsymmetryTerm)
+    ->Arg(512)
+    ->Arg(1408)
+    ->Arg(4096)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+void BM_CompensateColumns(benchmark::State& state) {
+  Group group(state.range(0), state.range(1));
+  const Tensor next = group.Matrix(group.n, group.rest);
+  for (auto _ : state) {
+    group.ops()
+        .CompensateColumns(group.w, group.order, group.error, group.u_bb, group.u_br, group.u_br,
+                           Compensation::kExact, next)
+        .IgnoreError();
+  }
+  CountFlops(state, 4.0 * kGroup * static_cast<double>(group.n * group.rest));
+}
+BENCHMARK(BM_CompensateColumns)
+    ->Args({512, 1408})
+    ->Args({4096, 4096})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+void BM_OutputEnergy(benchmark::State& state) {
+  Layer layer(state.range(0), state.range(1));
+  for (auto _ : state) layer.ops().OutputEnergy(layer.w, Tensor(), layer.h).IgnoreError();
+  CountFlops(state, static_cast<double>(layer.n * layer.m * layer.m));
+}
+BENCHMARK(BM_OutputEnergy)
+    ->Args({512, 1408})
+    ->Args({4096, 4096})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+void BM_ColumnSimilarity(benchmark::State& state) {
+  Layer layer(state.range(0), state.range(1));
+  const Tensor scores = layer.Matrix(1, layer.m);
+  for (auto _ : state) layer.ops().ColumnSimilarity(layer.w, scores).IgnoreError();
+  state.SetItemsProcessed(state.iterations() * layer.n * layer.m);
+}
+BENCHMARK(BM_ColumnSimilarity)
+    ->Args({512, 1408})
+    ->Args({4096, 4096})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+void BM_FitGrid(benchmark::State& state) {
+  Group group(state.range(0), 256);
+  int64_t rounds = 0;
+  for (auto _ : state) {
+    rounds = group.ops().FitGrid(group.w_b, 100, group.trits, group.alpha, group.mu)->rounds;
+  }
+  state.SetItemsProcessed(state.iterations() * group.n);
+  state.counters["rounds"] = static_cast<double>(rounds) / static_cast<double>(group.n);
+}
+BENCHMARK(BM_FitGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void BM_AlignGrid(benchmark::State& state) {
+  Group group(state.range(0), 256);
+  for (auto _ : state) {
+    group.ops()
+        .AlignGrid(group.w_b, group.trits, group.h, group.columns(), group.alpha, group.mu)
+        .IgnoreError();
+  }
+  state.SetItemsProcessed(state.iterations() * group.n);
+}
+BENCHMARK(BM_AlignGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+// A whole layer by the default options: seconds by stage, and the multiplications that cannot be
+// saved, as GFLOP/s.
+void BM_QuantizeLayer(benchmark::State& state) {
+  Layer layer(state.range(0), state.range(1));
+  std::map<std::string, double> seconds;
+  for (auto _ : state) {
+    StageClock clock;
+    auto quantizer =
+        LayerQuantizer::Create(*layer.backend, Pt2LlmOptions(), layer.h, layer.cross, clock);
+    if (!quantizer->Quantize(layer.w, nullptr).ok()) state.SkipWithError("not quantized");
+    seconds = clock.seconds();
+  }
+  for (const auto& [stage, value] : seconds) state.counters[stage] = value;
+  // The inverse m³, downdates m³/3, asymmetry 2m³/3; n·m² each for compensation, its asymmetric
+  // part and the two energies.
+  const auto n = static_cast<double>(layer.n);
+  const auto m = static_cast<double>(layer.m);
+  CountFlops(state, 2 * m * m * m + 4 * n * m * m);
+}
+BENCHMARK(BM_QuantizeLayer)
+    ->Args({512, 512})
+    ->Args({1408, 512})
+    ->Args({512, 1408})
+    ->Args({4096, 4096})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime()
+    ->Iterations(1);
+
+}  // namespace
+}  // namespace tern

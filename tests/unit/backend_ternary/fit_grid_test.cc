@@ -1,0 +1,151 @@
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/unit/backend_ternary/matrix.h"
+#include "worker/backend/device.h"
+
+namespace tern {
+namespace {
+
+struct Fitted {
+  Matrix trits;
+  Matrix alpha, mu;  // [1, rows]
+  GridFit fit;
+};
+
+class FitGridTest : public testing::Test {
+ protected:
+  Fitted Fit(const Matrix& w, int max_rounds) {
+    const Tensor trits = backend_->Allocate(ElementType::kI8, w.rows(), w.cols()).value();
+    const Tensor alpha = NewTensor(*backend_, 1, w.rows());
+    const Tensor mu = NewTensor(*backend_, 1, w.rows());
+    Fitted fitted;
+    fitted.fit =
+        backend_->ternary().FitGrid(Upload(*backend_, w), max_rounds, trits, alpha, mu).value();
+    fitted.trits = Download(*backend_, trits);
+    fitted.alpha = Download(*backend_, alpha);
+    fitted.mu = Download(*backend_, mu);
+    return fitted;
+  }
+
+  static double SquaredError(const Matrix& w, const Fitted& fitted) {
+    double error = 0;
+    for (int64_t r = 0; r < w.rows(); ++r) {
+      for (int64_t c = 0; c < w.cols(); ++c) {
+        error += std::pow(w(r, c) - fitted.alpha(0, r) * fitted.trits(r, c) - fitted.mu(0, r), 2);
+      }
+    }
+    return error;
+  }
+
+  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+};
+
+TEST_F(FitGridTest, InitialGridOfARowByHand) {
+  const Matrix w(1, 4,
+                 {-3, 0, 1, 4});  // mean 0.5, deviations 3.5, 0.5, 0.5, 3.5, threshold 0.75·2 = 1.5
+  const Fitted fitted = Fit(w, 0);
+  EXPECT_EQ(fitted.mu(0, 0), 0.5);
+  EXPECT_EQ(fitted.trits, Matrix(1, 4, {-1, 0, 0, 1}));
+  EXPECT_EQ(fitted.alpha(0, 0), 3.5);
+  EXPECT_EQ(fitted.fit.rounds, 0);
+}
+
+TEST_F(FitGridTest, ItfRecoversWeightsThatAreTernary) {
+  // 0.25·t - 0.0625 in binary fractions: every sum is exact.
+  const Matrix t(1, 8, {1, 1, 1, 0, -1, 0, 1, -1});
+  const Matrix w = 0.25 * t - Matrix(1, 8, 0.0625);
+  const Fitted fitted = Fit(w, 100);
+  EXPECT_EQ(fitted.trits, t);
+  EXPECT_EQ(fitted.alpha(0, 0), 0.25);
+  EXPECT_EQ(fitted.mu(0, 0), -0.0625);
+}
+
+TEST_F(FitGridTest, ItfEndsAtAFixedPoint) {
+  const Matrix w = RandomMatrix(50, 128, 1);
+  const Fitted fitted = Fit(w, 100);
+  for (int64_t r = 0; r < w.rows(); ++r) {
+    // α and μ are the regression of w on t …
+    double sum_w = 0;
+    double sum_t = 0;
+    double sum_tt = 0;
+    double sum_wt = 0;
+    for (int64_t c = 0; c < w.cols(); ++c) {
+      const double t = fitted.trits(r, c);
+      sum_w += w(r, c);
+      sum_t += t;
+      sum_tt += t * t;
+      sum_wt += w(r, c) * t;
+    }
+    const double g = 128;
+    const double alpha = (g * sum_wt - sum_t * sum_w) / (g * sum_tt - sum_t * sum_t);
+    EXPECT_NEAR(fitted.alpha(0, r), alpha, 1e-6);  // float32 of values near 1
+    EXPECT_NEAR(fitted.mu(0, r), (sum_w - alpha * sum_t) / g, 1e-6);
+    // … and t the nearest level to w, but where w is half-way to float32's precision.
+    for (int64_t c = 0; c < w.cols(); ++c) {
+      const double z = (w(r, c) - fitted.mu(0, r)) / fitted.alpha(0, r);
+      if (std::abs(std::abs(z) - 0.5) < 1e-5) continue;
+      EXPECT_EQ(fitted.trits(r, c), z > 0.5 ? 1 : z < -0.5 ? -1 : 0);
+    }
+  }
+}
+
+TEST_F(FitGridTest, MoreRoundsNeverFitWorse) {
+  const Matrix w = RandomMatrix(50, 128, 2);
+  double last = SquaredError(w, Fit(w, 0));
+  for (const int rounds : {1, 2, 4, 8, 100}) {
+    const double error = SquaredError(w, Fit(w, rounds));
+    EXPECT_LE(error, last * (1 + 1e-6));  // the grid's rounding to float32
+    last = error;
+  }
+}
+
+TEST_F(FitGridTest, RowsStopOneByOne) {
+  const Matrix w = RandomMatrix(20, 128, 3);
+  const Fitted together = Fit(w, 100);
+  int64_t rounds = 0;
+  for (int64_t r = 0; r < w.rows(); ++r) {
+    const Fitted alone = Fit(Rows(w, r, 1), 100);
+    EXPECT_EQ(alone.trits, Rows(together.trits, r, 1));
+    EXPECT_EQ(alone.alpha(0, 0), together.alpha(0, r));
+    EXPECT_LT(alone.fit.rounds, 100);
+    rounds += alone.fit.rounds;
+  }
+  EXPECT_EQ(together.fit.rounds, rounds);
+}
+
+TEST_F(FitGridTest, RoundsAreCapped) {
+  const Matrix w = RandomMatrix(20, 128, 4);
+  for (int64_t r = 0; r < w.rows(); ++r) {
+    const Matrix row = Rows(w, r, 1);
+    EXPECT_EQ(Fit(row, 2).fit.rounds, std::min<int64_t>(2, Fit(row, 100).fit.rounds));
+  }
+}
+
+TEST_F(FitGridTest, AConstantRowIsItsMean) {
+  const Fitted fitted = Fit(Matrix(1, 100, 0.1f), 100);
+  EXPECT_EQ(fitted.mu(0, 0), 0.1f);
+  EXPECT_EQ(fitted.alpha(0, 0), 0);
+  EXPECT_EQ(fitted.trits, Matrix(1, 100));
+  EXPECT_EQ(fitted.fit.constant_rows, 1);
+}
+
+TEST_F(FitGridTest, ZeroWeightsStayZero) {
+  const Fitted fitted = Fit(Matrix(3, 128), 100);
+  EXPECT_EQ(fitted.mu, Matrix(1, 3));
+  EXPECT_EQ(fitted.alpha, Matrix(1, 3));
+  EXPECT_EQ(fitted.fit.constant_rows, 3);
+}
+
+TEST_F(FitGridTest, AGroupOfOneColumnIsExact) {
+  const Matrix w = RandomMatrix(5, 1, 5);
+  const Fitted fitted = Fit(w, 100);
+  EXPECT_EQ(fitted.mu, Transposed(w));
+  EXPECT_EQ(fitted.fit.constant_rows, 5);
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,93 @@
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/unit/backend_ternary/matrix.h"
+#include "worker/backend/device.h"
+
+namespace tern {
+namespace {
+
+// Every operation's results on one problem, in bytes.
+class Transcript {
+ public:
+  explicit Transcript(int threads) : backend_(CreateBackend("cpu", threads).value()) {
+    constexpr int64_t kRows = 101;
+    constexpr int64_t kColumns = 333;
+    constexpr int64_t kGroup = 128;
+    TernaryOps& ops = backend_->ternary();
+    const Matrix hessian = RandomHessian(kColumns, 1);
+    const Tensor h = Upload(*backend_, hessian);
+    const Tensor cross = Upload(*backend_, RandomCross(hessian, 2));
+    const Tensor w = Upload(*backend_, RandomMatrix(kRows, kColumns, 3));
+    std::vector<int32_t> order(kColumns);
+    for (int32_t i = 0; i < kColumns; ++i) order[i] = (i * 7 + 5) % kColumns;
+    const std::span group = std::span<const int32_t>(order).first(kGroup);
+
+    const Tensor inverse = New(kColumns, kColumns);
+    Record(ops.InvertDamped(h, 0.05, New(kColumns, kColumns), inverse).value());
+    Record(inverse);
+    const Tensor scores = New(1, kColumns);
+    Record(ops.ColumnSimilarity(w, scores));
+    Record(scores);
+    const Tensor w_b = New(kRows, kGroup);
+    Record(ops.GatherColumns(w, group, w_b));
+    const Tensor trits = backend_->Allocate(ElementType::kI8, kRows, kGroup).value();
+    const Tensor alpha = New(1, kRows);
+    const Tensor mu = New(1, kRows);
+    const GridFit fit = ops.FitGrid(w_b, 100, trits, alpha, mu).value();
+    Record(fit.rounds == 0);
+    Record(trits);
+    Record(ops.AlignGrid(w_b, trits, h, group, alpha, mu));
+    Record(alpha);
+    Record(mu);
+    const Tensor error = New(kRows, kGroup);
+    Record(ops.GridError(w_b, trits, alpha, mu, error));
+    Record(error);
+    const Tensor u_bb = New(kGroup, kGroup);
+    const Tensor u_br = New(kGroup, kColumns - kGroup);
+    const Tensor next_inverse = New(kColumns - kGroup, kColumns - kGroup);
+    Record(ops.DowndateInverse(inverse, order, u_bb, u_br, next_inverse).value());
+    Record(u_bb);
+    Record(u_br);
+    Record(next_inverse);
+    const Tensor p = New(kGroup, kColumns - kGroup);
+    Record(ops.AsymmetryTerm(cross, h, order, u_bb, u_br, next_inverse, 0.25, p));
+    Record(p);
+    for (const Compensation compensation : {Compensation::kExact, Compensation::kReleased}) {
+      const Tensor next = New(kRows, kColumns - kGroup);
+      Record(ops.CompensateColumns(w, order, error, u_bb, u_br, p, compensation, next));
+      Record(next);
+    }
+    const double energy = ops.OutputEnergy(w, Tensor(), h).value();
+    const auto* bytes = reinterpret_cast<const std::byte*>(&energy);
+    bytes_.insert(bytes_.end(), bytes, bytes + sizeof(energy));
+  }
+
+  const std::vector<std::byte>& bytes() const { return bytes_; }
+
+ private:
+  Tensor New(int64_t rows, int64_t cols) { return NewTensor(*backend_, rows, cols); }
+
+  void Record(const absl::Status& status) { EXPECT_TRUE(status.ok()) << status.ToString(); }
+  void Record(bool value) { bytes_.push_back(static_cast<std::byte>(value)); }
+  void Record(const Tensor& tensor) {
+    const size_t size = bytes_.size();
+    bytes_.resize(size + tensor.bytes());
+    EXPECT_TRUE(backend_->Download(tensor, bytes_.data() + size).ok());
+  }
+
+  std::unique_ptr<Backend> backend_;
+  std::vector<std::byte> bytes_;
+};
+
+TEST(ThreadCountTest, NoBitDependsOnTheNumberOfThreads) {
+  const Transcript one(1);
+  EXPECT_EQ(Transcript(2).bytes(), one.bytes());
+  EXPECT_EQ(Transcript(3).bytes(), one.bytes());
+}
+
+}  // namespace
+}  // namespace tern

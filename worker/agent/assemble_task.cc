@@ -1,0 +1,138 @@
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/block_file.h"
+#include "checkpoint/mapped_file.h"
+#include "checkpoint/packed_digest.h"
+#include "checkpoint/packed_format.h"
+#include "checkpoint/status_macros.h"
+#include "worker/agent/method_options.h"
+#include "worker/agent/tasks.h"
+
+namespace tern {
+namespace {
+
+using tern::worker::v1::Task;
+using tern::worker::v1::TaskResult;
+
+class Assembly {
+ public:
+  Assembly(TaskTools& tools, const Task& task, TaskProgress& progress)
+      : tools_(tools), task_(task), progress_(progress) {}
+
+  absl::StatusOr<TaskResult> Run() {
+    progress_.EnterStage("assemble");
+    TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task_.spec()));
+    format_ = FormatOf(options);
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
+    TERN_RETURN_IF_ERROR(MeasureBlocks());
+    TERN_RETURN_IF_ERROR(MeasureOuterTensors());
+
+    progress_.EnterStage("upload");
+    TERN_RETURN_IF_ERROR(Upload(kUnquantizedFile, [&](const ByteSink& sink) {
+      return WriteUnquantizedFile(*model_, sink);
+    }));
+    TERN_ASSIGN_OR_RETURN(const std::string config,
+                          PackedConfigJson(model_->config_json(), format_));
+    TERN_RETURN_IF_ERROR(UploadText(kConfigFile, config));
+    TERN_ASSIGN_OR_RETURN(const std::string index, PackedIndexJson(*model_, format_));
+    TERN_RETURN_IF_ERROR(UploadText(kIndexFile, index));
+    for (const std::string& name : model_->CompanionFiles()) {
+      TERN_RETURN_IF_ERROR(UploadCompanion(name));
+    }
+    Summarize();
+    return std::move(result_);
+  }
+
+ private:
+  // Reads every committed block again: sizes and digest are those of the bytes the server has.
+  absl::Status MeasureBlocks() {
+    const ModelConfig& config = model_->config();
+    std::vector<std::string> digests;
+    for (int64_t block = 0; block < config.num_blocks; ++block) {
+      progress_.Show(0.5 * static_cast<double>(block) / static_cast<double>(config.num_blocks));
+      TERN_ASSIGN_OR_RETURN(const CommittedFile file,
+                            ReadCommittedFile(tools_.blobs, task_.job_uid(), BlockFileName(block),
+                                              progress_.stop_token()));
+      TERN_ASSIGN_OR_RETURN(const BlockLayers layers,
+                            ReadBlockLayers(*file.reader, config, format_, block));
+      digests.push_back(BlockDigest(*file.reader));
+      for (const auto& [kind, layer] : layers) {
+        quantized_bytes_ += layer.stored_bytes();
+        quantized_weights_ += layer.rows * layer.cols;
+      }
+      for (const ExpectedTensor& expected : UnquantizedBlockTensors(config, block)) {
+        TERN_ASSIGN_OR_RETURN(const TensorView tensor, file.reader->Get(expected.name));
+        AddUnquantized(tensor);
+      }
+    }
+    result_.mutable_assemble()->set_digest(CombineBlockDigests(digests));
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureOuterTensors() {
+    for (const ExpectedTensor& expected : OuterTensors(model_->config())) {
+      TERN_ASSIGN_OR_RETURN(const TensorView tensor, model_->Get(expected.name));
+      AddUnquantized(tensor);
+    }
+    return absl::OkStatus();
+  }
+
+  void AddUnquantized(const TensorView& tensor) {
+    const int64_t bytes = static_cast<int64_t>(tensor.bytes.size());
+    auto& unquantized = *result_.mutable_assemble()->add_unquantized();
+    unquantized.set_tensor(tensor.name);
+    unquantized.set_bytes(bytes);
+    unquantized_bytes_ += bytes;
+    unquantized_weights_ += tensor.elements();
+  }
+
+  absl::Status Upload(const std::string& name, const FileProducer& producer) {
+    const absl::Status written =
+        tools_.blobs.Write(task_.lease(), name, producer, progress_.stop_token());
+    if (!written.ok()) return TransferError(written, name);
+    result_.add_files(name);
+    return absl::OkStatus();
+  }
+
+  absl::Status UploadText(const std::string& name, const std::string& text) {
+    return Upload(name, [&](const ByteSink& sink) {
+      return sink({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    });
+  }
+
+  absl::Status UploadCompanion(const std::string& name) {
+    TERN_ASSIGN_OR_RETURN(const std::unique_ptr<MappedFile> file,
+                          MappedFile::Open(absl::StrCat(model_->path(), "/", name)));
+    return Upload(name, [&](const ByteSink& sink) { return sink(file->bytes()); });
+  }
+
+  void Summarize() {
+    const double quantized_bits = 8.0 * static_cast<double>(quantized_bytes_);
+    const double unquantized_bits = 8.0 * static_cast<double>(unquantized_bytes_);
+    const double weights = static_cast<double>(quantized_weights_ + unquantized_weights_);
+    auto& bits = *result_.mutable_assemble()->mutable_bits_per_weight();
+    bits.set_quantized_layers(quantized_bits / static_cast<double>(quantized_weights_));
+    bits.set_model((quantized_bits + unquantized_bits) / weights);
+  }
+
+  TaskTools& tools_;
+  const Task& task_;
+  TaskProgress& progress_;
+  PackedFormat format_;
+  std::shared_ptr<const ModelFolder> model_;
+  TaskResult result_;
+  int64_t quantized_bytes_ = 0, quantized_weights_ = 0;
+  int64_t unquantized_bytes_ = 0, unquantized_weights_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<TaskResult> RunAssemble(TaskTools& tools, const Task& task, TaskProgress& progress) {
+  return Assembly(tools, task, progress).Run();
+}
+
+}  // namespace tern

@@ -1,0 +1,84 @@
+#include "worker/agent/job_task_runner.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proto/service/log.h"
+#include "worker/agent/process_memory.h"
+
+namespace tern {
+namespace {
+
+using tern::worker::v1::Task;
+using tern::worker::v1::TaskResult;
+
+bool IsPermanent(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kUnimplemented:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics& metrics,
+                             int threads, std::string worker_id)
+    : inputs_(blobs),
+      tools_{backend, blobs, inputs_, states_, metrics, threads, std::move(worker_id)} {}
+
+TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
+  Log(LogLevel::kInfo, "task started",
+      {{"task", task.lease().task()}, {"epoch", task.lease().epoch()}});
+  // Other kinds of tasks run when a job's blocks are done, or belong to another job.
+  if (!task.has_quantize()) states_.Clear();
+  absl::StatusOr<TaskResult> result = Dispatch(task, progress);
+  ReturnFreeMemory();
+
+  TaskOutcome outcome;
+  if (!result.ok()) {
+    outcome.status = result.status();
+    outcome.permanent = IsPermanent(outcome.status);
+    return outcome;
+  }
+  outcome.result = *std::move(result);
+  outcome.result.set_device(tools_.backend.name());
+  double total = 0;
+  if (outcome.result.seconds().empty()) {
+    const auto seconds = progress.seconds();
+    outcome.result.mutable_seconds()->insert(seconds.begin(), seconds.end());
+  }
+  for (const auto& [stage, seconds] : outcome.result.seconds()) total += seconds;
+  Log(LogLevel::kInfo, "task done", {{"task", task.lease().task()}, {"seconds", total}});
+  return outcome;
+}
+
+void JobTaskRunner::Rest() {
+  states_.Clear();
+  inputs_.Clear();
+  ReturnFreeMemory();
+}
+
+absl::StatusOr<TaskResult> JobTaskRunner::Dispatch(const Task& task, TaskProgress& progress) {
+  switch (task.work_case()) {
+    case Task::kScan:
+      return RunScan(tools_, task, progress);
+    case Task::kQuantize:
+      return RunQuantize(tools_, task, progress);
+    case Task::kAssemble:
+      return RunAssemble(tools_, task, progress);
+    case Task::kEvaluate:
+      return RunEvaluate(tools_, task, progress);
+    case Task::WORK_NOT_SET:
+      break;
+  }
+  return absl::UnimplementedError(
+      absl::StrCat("task ", task.lease().task(), " is of a kind this worker does not know"));
+}
+
+}  // namespace tern

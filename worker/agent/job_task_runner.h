@@ -1,0 +1,41 @@
+#ifndef TERN_WORKER_AGENT_JOB_TASK_RUNNER_H_
+#define TERN_WORKER_AGENT_JOB_TASK_RUNNER_H_
+
+#include <string>
+#include <vector>
+
+#include "worker/agent/task_runner.h"
+#include "worker/agent/tasks.h"
+
+namespace tern {
+
+// Executes the tasks of quantization jobs on a backend. What one task leaves for the next (open
+// model, windows, calibration state) is kept for one job at a time.
+//
+// A failure is permanent when the spec, the model or a committed file is at fault
+// (INVALID_ARGUMENT, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED, DATA_LOSS). Everything else
+// may go better elsewhere or later: transfers, memory, disks, a model folder this worker cannot
+// see.
+class JobTaskRunner final : public TaskRunner {
+ public:
+  // The references must outlive the runner. `threads` work beside the backend's where a task needs
+  // no backend.
+  JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics& metrics, int threads,
+                std::string worker_id);
+
+  TaskOutcome Run(const tern::worker::v1::Task& task, TaskProgress& progress) override;
+  void Rest() override;
+  std::vector<tern::worker::v1::WarmShard> Warm() const override { return states_.Warm(); }
+
+ private:
+  absl::StatusOr<tern::worker::v1::TaskResult> Dispatch(const tern::worker::v1::Task& task,
+                                                        TaskProgress& progress);
+
+  JobInputs inputs_;
+  StateCache states_;
+  TaskTools tools_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_AGENT_JOB_TASK_RUNNER_H_

@@ -1,0 +1,171 @@
+#include <optional>
+#include <utility>
+
+#include "checkpoint/block_file.h"
+#include "checkpoint/model_layout.h"
+#include "checkpoint/packed_format.h"
+#include "checkpoint/status_macros.h"
+#include "worker/agent/method_options.h"
+#include "worker/agent/tasks.h"
+#include "worker/model/block_weights.h"
+#include "worker/model/weight_source.h"
+#include "worker/quant/block_quantizer.h"
+
+namespace tern {
+namespace {
+
+using tern::worker::v1::Task;
+using tern::worker::v1::TaskResult;
+
+// Shares of a task's time, for its fraction: making the calibration state where it is not held,
+// and what follows the quantization.
+constexpr double kRebuildShare = 0.3;
+constexpr double kUploadShare = 0.02;
+
+class BlockTask {
+ public:
+  BlockTask(TaskTools& tools, const Task& task, TaskProgress& progress)
+      : tools_(tools), task_(task), block_(task.quantize().block()), progress_(progress) {}
+
+  absl::StatusOr<TaskResult> Run() {
+    progress_.EnterStage("load");
+    TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
+    TERN_ASSIGN_OR_RETURN(CalibrationState state, State());
+    progress_.EnterStage("load");
+    TERN_ASSIGN_OR_RETURN(QuantizedBlock quantized, Quantize(state));
+    TERN_RETURN_IF_ERROR(Upload(quantized.layers));
+    tools_.states.Put(task_.job_uid(), task_.quantize().shard(), std::move(state));
+    return Result(quantized.metrics);
+  }
+
+ private:
+  absl::StatusOr<CalibrationState> State() {
+    std::optional<CalibrationState> warm =
+        tools_.states.Take(task_.job_uid(), task_.quantize().shard(), block_);
+    if (warm.has_value()) return *std::move(warm);
+    progress_.EnterStage("rebuild");
+    return Rebuild();
+  }
+
+  // The full-precision prefix up to the shard's first block, then both streams through the blocks
+  // committed since.
+  absl::StatusOr<CalibrationState> Rebuild() {
+    const ModelConfig& config = model_->config();
+    const int64_t first_block = task_.quantize().shard_first_block();
+    TERN_ASSIGN_OR_RETURN(
+        const auto windows,
+        tools_.inputs.Windows(task_.job_uid(), kCalibrationBlob, progress_.stop_token()));
+    const auto full = FullPrecisionWeights(*model_);
+    const auto quantized = QuantizedWeights(*model_, [&](int64_t block) {
+      return ReadCommittedLayers(tools_.blobs, task_.job_uid(), config, FormatOf(options_), block,
+                                 progress_.stop_token());
+    });
+    const bool both_streams = NeedsFullPrecision(options_);
+    TERN_ASSIGN_OR_RETURN(CalibrationState state,
+                          StartCalibration(tools_.backend, *full, windows->ids, windows->length,
+                                           first_block, both_streams, Cancelled()));
+    while (state.next_block < block_) {
+      progress_.Show(kRebuildShare * static_cast<double>(state.next_block - first_block) /
+                     static_cast<double>(block_ - first_block));
+      BlockWeights full_weights;
+      if (both_streams) {
+        TERN_ASSIGN_OR_RETURN(full_weights, full->Block(tools_.backend, state.next_block));
+      }
+      TERN_ASSIGN_OR_RETURN(const BlockWeights weights,
+                            quantized->Block(tools_.backend, state.next_block));
+      TERN_RETURN_IF_ERROR(
+          AdvanceCalibration(tools_.backend, config, full_weights, weights, Cancelled(), state));
+    }
+    if (block_ > 0) tools_.metrics.CountStateRebuild();
+    progress_.Show(kRebuildShare);
+    return state;
+  }
+
+  absl::StatusOr<QuantizedBlock> Quantize(CalibrationState& state) {
+    TERN_ASSIGN_OR_RETURN(const BlockWeights weights, LoadBlock(tools_.backend, *model_, block_));
+    progress_.LeaveStage();  // what follows keeps its own time
+    const double start = progress_.snapshot().fraction;
+    const TaskControl control = {.progress =
+                                     [&](absl::string_view stage, double fraction) {
+                                       progress_.Show(
+                                           stage, start + (1 - kUploadShare - start) * fraction);
+                                     },
+                                 .cancelled = Cancelled()};
+    return QuantizeBlock(tools_.backend, model_->config(), weights, options_, control, state);
+  }
+
+  absl::Status Upload(const BlockLayers& layers) {
+    progress_.EnterStage("upload");
+    const std::string file = BlockFileName(block_);
+    const absl::Status written = tools_.blobs.Write(
+        task_.lease(), file,
+        [&](const ByteSink& sink) { return WriteBlockFile(*model_, block_, layers, sink); },
+        progress_.stop_token());
+    progress_.LeaveStage();
+    return written.ok() ? written : TransferError(written, file);
+  }
+
+  TaskResult Result(const BlockMetrics& metrics) {
+    std::map<std::string, double> seconds = metrics.seconds;
+    for (const auto& [stage, spent] : progress_.seconds()) seconds[stage] += spent;
+    double total = 0;
+    for (const auto& [stage, spent] : seconds) {
+      tools_.metrics.ObserveBlockStage(stage, spent);
+      total += spent;
+    }
+    tools_.metrics.CountCalibratedTokens(metrics.tokens);
+
+    TaskResult result;
+    result.add_files(BlockFileName(block_));
+    result.mutable_seconds()->insert(seconds.begin(), seconds.end());
+    tern::v1::BlockMetrics& block = *result.mutable_block();
+    block.set_block(task_.quantize().block());
+    block.set_shard(task_.quantize().shard());
+    for (const auto& [kind, layer] : metrics.layers) AddLayer(kind, layer, block);
+    block.set_bits_per_weight(metrics.bits_per_weight);
+    block.mutable_seconds()->insert(seconds.begin(), seconds.end());
+    block.set_tokens(metrics.tokens);
+    if (total > 0) block.set_tokens_per_second(static_cast<double>(metrics.tokens) / total);
+    block.set_worker(tools_.worker_id);
+    return result;
+  }
+
+  void AddLayer(LinearKind kind, const LayerMetrics& metrics, tern::v1::BlockMetrics& block) {
+    const LinearShape shape = ShapeOf(model_->config(), kind);
+    tern::v1::LayerMetrics& layer = *block.add_layers();
+    layer.set_layer(LinearName(block_, kind));
+    layer.set_rows(shape.rows);
+    layer.set_cols(shape.cols);
+    layer.set_reconstruction_error(metrics.relative_error);
+    layer.set_bits_per_weight(metrics.bits_per_weight);
+    layer.set_damping(metrics.damping);
+    layer.set_compensation_fallback(metrics.compensation_lost);
+    layer.set_dead_inputs(metrics.dead_inputs);
+    layer.set_itf_rounds(metrics.itf_rounds);
+    tools_.metrics.ObserveReconstructionError(metrics.relative_error);
+    // The mean of what has been added so far.
+    block.set_reconstruction_error(block.reconstruction_error() +
+                                   (metrics.relative_error - block.reconstruction_error()) /
+                                       block.layers_size());
+  }
+
+  std::function<bool()> Cancelled() const {
+    return [this] { return progress_.stopped(); };
+  }
+
+  TaskTools& tools_;
+  const Task& task_;
+  const int64_t block_;
+  TaskProgress& progress_;
+  Pt2LlmOptions options_;
+  std::shared_ptr<const ModelFolder> model_;
+};
+
+}  // namespace
+
+absl::StatusOr<TaskResult> RunQuantize(TaskTools& tools, const Task& task, TaskProgress& progress) {
+  return BlockTask(tools, task, progress).Run();
+}
+
+}  // namespace tern

@@ -1,0 +1,69 @@
+#ifndef TERN_WORKER_BACKEND_TENSOR_H_
+#define TERN_WORKER_BACKEND_TENSOR_H_
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace tern {
+
+enum class ElementType { kF32, kI32, kI8 };
+
+inline int64_t SizeOf(ElementType type) { return type == ElementType::kI8 ? 1 : 4; }
+
+// A row-major, densely packed rows × cols matrix in a backend's memory. A handle: copies and views
+// share the storage, which is freed with the last of them. Only backends look at data(); everyone
+// else moves values with Backend::Upload and Download.
+//
+// Thread-compatible.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(ElementType type, int64_t rows, int64_t cols, std::shared_ptr<void> storage)
+      : type_(type), rows_(rows), cols_(cols), storage_(std::move(storage)) {
+    data_ = storage_.get();
+  }
+
+  ElementType type() const { return type_; }
+  int64_t rows() const { return rows_; }
+  int64_t cols() const { return cols_; }
+  int64_t elements() const { return rows_ * cols_; }
+  int64_t bytes() const { return elements() * SizeOf(type_); }
+  bool empty() const { return data_ == nullptr; }
+
+  // Rows [first, first + count) as a view.
+  Tensor Rows(int64_t first, int64_t count) const {
+    assert(first >= 0 && count >= 0 && first + count <= rows_);
+    Tensor view = *this;
+    view.rows_ = count;
+    view.data_ = static_cast<std::byte*>(data_) + first * cols_ * SizeOf(type_);
+    return view;
+  }
+
+  // The same elements as rows × cols.
+  Tensor Reshape(int64_t rows, int64_t cols) const {
+    assert(rows * cols == elements());
+    Tensor view = *this;
+    view.rows_ = rows;
+    view.cols_ = cols;
+    return view;
+  }
+
+  template <typename T>
+  T* data() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  ElementType type_ = ElementType::kF32;
+  int64_t rows_ = 0;
+  int64_t cols_ = 0;
+  std::shared_ptr<void> storage_;
+  void* data_ = nullptr;
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_BACKEND_TENSOR_H_

@@ -1,0 +1,162 @@
+// tern-worker: computes the tasks of a job server, one process for each device; or measures a
+// checkpoint on this machine.
+//
+// Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input.
+
+#include <grpcpp/channel.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "checkpoint/atomic_file.h"
+#include "checkpoint/status_macros.h"
+#include "proto/service/log.h"
+#include "proto/service/metrics_page.h"
+#include "proto/service/shutdown_signal.h"
+#include "proto/service/version.h"
+#include "worker/agent/blob_client.h"
+#include "worker/agent/job_task_runner.h"
+#include "worker/agent/lease_loop.h"
+#include "worker/agent/local_evaluation.h"
+#include "worker/agent/server_channel.h"
+#include "worker/agent/synchronizer.h"
+#include "worker/agent/worker_metrics.h"
+#include "worker/backend/device.h"
+#include "worker/worker_options.h"
+
+namespace tern {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kBadCommandLine = 2;
+
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+tern::worker::v1::WorkerIdentity Identity(const WorkerOptions& options) {
+  tern::worker::v1::WorkerIdentity identity;
+  identity.set_host(HostName());
+  identity.set_id(absl::StrFormat("%s-%d-%08x", identity.host(), getpid(), std::random_device()()));
+  identity.set_device(options.device);
+  identity.set_memory_bytes(options.memory_bytes);
+  identity.set_version(kVersion);
+  identity.set_supervisor(options.supervisor);
+  return identity;
+}
+
+absl::Status Announce(const WorkerOptions& options, int metrics_port) {
+  if (options.port_file.empty()) return absl::OkStatus();
+  const std::string host = options.metrics.substr(0, options.metrics.rfind(':'));
+  const nlohmann::json addresses = {{"metrics", absl::StrCat(host, ":", metrics_port)},
+                                    {"pid", getpid()}};
+  return WriteFileAtomically(options.port_file, absl::StrCat(addresses.dump(), "\n"));
+}
+
+// Runs the loop until a signal, then drains it: a second signal, or the end of the drain timeout,
+// gives the task in work back.
+void RunUntilSignalled(const WorkerOptions& options, ShutdownSignal& signal, LeaseLoop& loop) {
+  std::atomic<bool> ended{false};
+  std::thread work([&] {
+    loop.Run();
+    ended = true;
+  });
+  while (!signal.Wait(absl::Hours(1))) {
+  }
+  Log(LogLevel::kInfo, "draining");
+  loop.Drain();
+  const absl::Time deadline = absl::Now() + options.drain_timeout;
+  while (!ended && absl::Now() < deadline) {
+    if (signal.Wait(kDrainPoll)) break;
+  }
+  if (!ended) loop.Abandon();
+  work.join();
+}
+
+absl::Status Serve(const WorkerOptions& options, ShutdownSignal& signal, Backend& backend) {
+  const tern::worker::v1::WorkerIdentity identity = Identity(options);
+  WorkerMetrics metrics(kVersion);
+  const auto stub = tern::worker::v1::WorkerService::NewStub(OpenServerChannel(options.server));
+  BlobClient blobs(*stub, metrics);
+  JobTaskRunner runner(backend, blobs, metrics, options.threads, identity.id());
+  GrpcSynchronizer server(*stub, metrics);
+  LeaseLoop loop(server, identity, runner, metrics);
+  TERN_ASSIGN_OR_RETURN(const auto page, MetricsPage::Start(options.metrics, metrics.registry(),
+                                                            [&loop] { return loop.Ready(); }));
+  TERN_RETURN_IF_ERROR(Announce(options, page->port()));
+  Log(LogLevel::kInfo, "started",
+      {{"worker", identity.id()},
+       {"server", options.server},
+       {"device", backend.name()},
+       {"threads", options.threads},
+       {"memory_bytes", options.memory_bytes},
+       {"metrics_port", page->port()},
+       {"version", kVersion}});
+  RunUntilSignalled(options, signal, loop);
+  Log(LogLevel::kInfo, "stopped");
+  return absl::OkStatus();
+}
+
+absl::Status EvaluateHere(const WorkerOptions& options, Backend& backend) {
+  int tenths_shown = 0;
+  const auto show = [&](double fraction) {
+    const int tenths = static_cast<int>(std::floor(fraction * 10));
+    if (tenths <= tenths_shown) return;
+    tenths_shown = tenths;
+    std::cerr << "evaluated " << 10 * tenths << "%" << std::endl;
+  };
+  TERN_ASSIGN_OR_RETURN(const std::string json, EvaluateLocally(backend, options.evaluation, show));
+  std::cout << json << std::endl;
+  return absl::OkStatus();
+}
+
+int ExitCodeOf(const absl::Status& status) {
+  if (status.ok()) return 0;
+  std::cerr << "tern-worker: " << status.message() << std::endl;
+  const bool refused = absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
+                       absl::IsFailedPrecondition(status);
+  return refused ? kBadCommandLine : kFailed;
+}
+
+int Main(int argc, const char* const* argv) {
+  const auto options = ReadWorkerOptions(argc, argv);
+  if (!options.ok()) return ExitCodeOf(options.status());
+  SetLogProgram("tern-worker");
+  SetLogLevel(options->log_level);
+  if (options->evaluate) {
+    const auto backend = CreateBackend(options->device, options->threads);
+    return ExitCodeOf(backend.ok() ? EvaluateHere(*options, **backend) : backend.status());
+  }
+  ShutdownSignal signal;  // before the backend starts its threads
+  const auto backend = CreateBackend(options->device, options->threads);
+  return ExitCodeOf(backend.ok() ? Serve(*options, signal, **backend) : backend.status());
+}
+
+}  // namespace
+}  // namespace tern
+
+int main(int argc, char** argv) {
+  // A reader of our output that went away is not a reason to end.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return tern::Main(argc, argv);
+  } catch (const std::exception& e) {
+    std::cerr << "tern-worker: " << e.what() << std::endl;
+    return tern::kFailed;
+  }
+}

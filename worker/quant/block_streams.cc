@@ -1,0 +1,122 @@
+#include "worker/quant/block_streams.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "checkpoint/status_macros.h"
+#include "worker/quant/slice.h"
+
+namespace tern {
+
+absl::StatusOr<BlockStreams> BlockStreams::Create(Backend& backend, const ModelConfig& config,
+                                                  const BlockWeights& weights,
+                                                  CalibrationState& state) {
+  TERN_ASSIGN_OR_RETURN(
+      TransformerBlock block,
+      TransformerBlock::Create(backend, config, state.next_block, state.window_length));
+  BlockStreams streams(backend, weights, state, std::move(block));
+  streams.attention_width_ = ShapeOf(config, LinearKind::kO).cols;
+  streams.mlp_width_ = ShapeOf(config, LinearKind::kDown).cols;
+  const int64_t hidden = state.quantized.cols();
+  const int64_t widest = std::max({hidden, streams.attention_width_, streams.mlp_width_});
+  const int64_t tokens = std::min(streams.batch_tokens_, state.tokens());
+  TERN_ASSIGN_OR_RETURN(streams.norm_, backend.Allocate(ElementType::kF32, tokens, hidden));
+  TERN_ASSIGN_OR_RETURN(streams.quantized_input_,
+                        backend.Allocate(ElementType::kF32, tokens, widest));
+  if (!state.full_precision.empty()) {
+    TERN_ASSIGN_OR_RETURN(streams.full_input_, backend.Allocate(ElementType::kF32, tokens, widest));
+  }
+  return streams;
+}
+
+BlockStreams::BlockStreams(Backend& backend, const BlockWeights& weights, CalibrationState& state,
+                           TransformerBlock block)
+    : backend_(&backend),
+      state_(&state),
+      block_(std::move(block)),
+      weights_(weights),
+      quantized_weights_(weights),
+      batch_tokens_(block_.BatchWindows() * state.window_length) {}
+
+Tensor BlockStreams::BatchOf(const Tensor& tensor, int64_t batch) const {
+  const int64_t first = batch * batch_tokens_;
+  return tensor.Rows(first, std::min(batch_tokens_, tensor.rows() - first));
+}
+
+absl::StatusOr<BlockStreams::Inputs> BlockStreams::Next(LinearKind set, int64_t batch) {
+  Inputs inputs;
+  TERN_ASSIGN_OR_RETURN(inputs.quantized, QuantizedInput(set, batch));
+  if (!state_->full_precision.empty()) {
+    TERN_ASSIGN_OR_RETURN(inputs.full_precision, FullPrecisionInput(set, batch));
+  }
+  return inputs;
+}
+
+absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batch) {
+  const BlockWeights& weights = quantized_weights_;
+  const Tensor h = BatchOf(state_->quantized, batch);
+  const Tensor norm = norm_.Rows(0, h.rows());
+  if (set == LinearKind::kQ) {
+    const Tensor x = Slice(quantized_input_, 0, h.rows(), h.cols());
+    TERN_RETURN_IF_ERROR(block_.AttentionInput(weights, h, x));
+    return x;
+  }
+  if (set == LinearKind::kO) {
+    if (attention_output_.empty()) {
+      TERN_ASSIGN_OR_RETURN(
+          attention_output_,
+          backend_->Allocate(ElementType::kF32, state_->tokens(), attention_width_));
+    }
+    const Tensor a = BatchOf(attention_output_, batch);
+    TERN_RETURN_IF_ERROR(block_.AttentionInput(weights, h, norm));
+    TERN_RETURN_IF_ERROR(block_.Attention(weights, norm, a));
+    return a;
+  }
+  if (set == LinearKind::kGate) {
+    TERN_RETURN_IF_ERROR(block_.AddAttentionOutput(weights, BatchOf(attention_output_, batch), h));
+    if (batch == batches() - 1) attention_output_ = Tensor();
+    const Tensor x = Slice(quantized_input_, 0, h.rows(), h.cols());
+    TERN_RETURN_IF_ERROR(block_.MlpInput(weights, h, x));
+    return x;
+  }
+  const Tensor m = Slice(quantized_input_, 0, h.rows(), mlp_width_);
+  TERN_RETURN_IF_ERROR(block_.MlpInput(weights, h, norm));
+  TERN_RETURN_IF_ERROR(block_.MlpActivation(weights, norm, m));
+  return m;
+}
+
+absl::StatusOr<Tensor> BlockStreams::FullPrecisionInput(LinearKind set, int64_t batch) {
+  const Tensor h = BatchOf(state_->full_precision, batch);
+  const Tensor norm = norm_.Rows(0, h.rows());
+  if (set == LinearKind::kQ) {
+    TERN_RETURN_IF_ERROR(block_.AttentionInput(weights_, h, norm));
+    return norm;
+  }
+  if (set == LinearKind::kO) {
+    const Tensor a = Slice(full_input_, 0, h.rows(), attention_width_);
+    TERN_RETURN_IF_ERROR(block_.AttentionInput(weights_, h, norm));
+    TERN_RETURN_IF_ERROR(block_.Attention(weights_, norm, a));
+    TERN_RETURN_IF_ERROR(block_.AddAttentionOutput(weights_, a, h));
+    return a;
+  }
+  if (set == LinearKind::kGate) {
+    TERN_RETURN_IF_ERROR(block_.MlpInput(weights_, h, norm));
+    return norm;
+  }
+  const Tensor m = Slice(full_input_, 0, h.rows(), mlp_width_);
+  TERN_RETURN_IF_ERROR(block_.MlpInput(weights_, h, norm));
+  TERN_RETURN_IF_ERROR(block_.MlpActivation(weights_, norm, m));
+  TERN_RETURN_IF_ERROR(block_.AddMlpOutput(weights_, m, h));
+  return m;
+}
+
+absl::Status BlockStreams::Finish(int64_t batch) {
+  const Tensor h = BatchOf(state_->quantized, batch);
+  const Tensor norm = norm_.Rows(0, h.rows());
+  const Tensor m = Slice(quantized_input_, 0, h.rows(), mlp_width_);
+  TERN_RETURN_IF_ERROR(block_.MlpInput(quantized_weights_, h, norm));
+  TERN_RETURN_IF_ERROR(block_.MlpActivation(quantized_weights_, norm, m));
+  return block_.AddMlpOutput(quantized_weights_, m, h);
+}
+
+}  // namespace tern

@@ -1,0 +1,136 @@
+#include "worker/quant/layer_quantizer.h"
+
+#include <cassert>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/status_macros.h"
+#include "worker/quant/layer_fit.h"
+#include "worker/quant/pack_layer.h"
+
+namespace tern {
+namespace {
+
+struct InputStatistics {
+  std::vector<int32_t> dead;
+  double mean_diagonal = 1;  // over the inputs that are not dead
+};
+
+absl::StatusOr<InputStatistics> ReadDiagonal(Backend& backend, const Tensor& hessian) {
+  const int64_t m = hessian.rows();
+  TERN_ASSIGN_OR_RETURN(const Tensor diagonal, backend.Allocate(ElementType::kF32, 1, m));
+  TERN_RETURN_IF_ERROR(backend.ternary().Diagonal(hessian, diagonal));
+  std::vector<float> values(m);
+  TERN_RETURN_IF_ERROR(backend.Download(diagonal, values.data()));
+  InputStatistics statistics;
+  double sum = 0;
+  for (int64_t j = 0; j < m; ++j) {
+    if (!std::isfinite(values[j])) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("hessian: the second moment of input ", j, " is ", values[j],
+                       ": the model's hidden states overflow on the calibration text"));
+    }
+    if (values[j] > 0) {
+      sum += values[j];
+    } else {
+      statistics.dead.push_back(static_cast<int32_t>(j));
+    }
+  }
+  const int64_t live = m - static_cast<int64_t>(statistics.dead.size());
+  if (live > 0) statistics.mean_diagonal = sum / static_cast<double>(live);
+  return statistics;
+}
+
+absl::StatusOr<Tensor> WithoutDeadInputs(Backend& backend, const Tensor& weight,
+                                         const std::vector<int32_t>& dead) {
+  if (dead.empty()) return weight;
+  TERN_ASSIGN_OR_RETURN(Tensor live,
+                        backend.Allocate(ElementType::kF32, weight.rows(), weight.cols()));
+  TERN_RETURN_IF_ERROR(backend.Copy(weight, live));
+  TERN_RETURN_IF_ERROR(backend.ternary().ZeroColumns(dead, live));
+  return live;
+}
+
+}  // namespace
+
+absl::StatusOr<LayerQuantizer> LayerQuantizer::Create(Backend& backend,
+                                                      const Pt2LlmOptions& options,
+                                                      const Tensor& hessian, const Tensor& cross,
+                                                      StageClock& clock) {
+  TERN_RETURN_IF_ERROR(ValidateOptions(options));
+  assert(options.gptaq == 0 || !cross.empty());
+  TERN_ASSIGN_OR_RETURN(InputStatistics statistics, ReadDiagonal(backend, hessian));
+  return LayerQuantizer(backend, options, hessian, options.gptaq > 0 ? cross : Tensor(),
+                        statistics.mean_diagonal, std::move(statistics.dead), clock);
+}
+
+LayerQuantizer::LayerQuantizer(Backend& backend, const Pt2LlmOptions& options,
+                               const Tensor& hessian, const Tensor& cross, double mean_diagonal,
+                               std::vector<int32_t> dead_inputs, StageClock& clock)
+    : backend_(backend),
+      options_(options),
+      hessian_(hessian),
+      cross_(cross),
+      dead_inputs_(std::move(dead_inputs)),
+      clock_(clock),
+      inverses_(backend, hessian, options.damping * mean_diagonal) {}
+
+absl::StatusOr<QuantizedLayer> LayerQuantizer::Quantize(const Tensor& weight,
+                                                        const std::function<bool()>& cancelled) {
+  assert(weight.cols() == hessian_.rows());
+  TERN_ASSIGN_OR_RETURN(const Tensor live, WithoutDeadInputs(backend_, weight, dead_inputs_));
+  LayerProblem problem{live, hessian_, cross_, Tensor()};
+  QuantizedLayer quantized;
+  std::optional<LayerFit> fit;
+  for (int step = 0; step < DampedInverses::kSteps && !fit.has_value(); ++step) {
+    quantized.metrics.damping_raises = step;
+    clock_.Enter(kFactorizeStage);
+    TERN_ASSIGN_OR_RETURN(problem.inverse, inverses_.At(step));
+    if (problem.inverse.empty()) continue;
+    TERN_ASSIGN_OR_RETURN(
+        fit, FitLayer(backend_, options_, problem, GridStorage::kHalf, cancelled, clock_));
+  }
+  if (!fit.has_value()) {
+    quantized.metrics.compensation_lost = true;
+    problem.inverse = Tensor();
+    TERN_ASSIGN_OR_RETURN(
+        fit, FitLayer(backend_, options_, problem, GridStorage::kHalf, cancelled, clock_));
+  }
+  if (!fit.has_value())
+    return absl::InvalidArgumentError("weight: holds values that are not finite");
+
+  clock_.Enter(kMeasureStage);
+  TERN_ASSIGN_OR_RETURN(quantized.layer, PackLayer(backend_, *fit, options_.group_size,
+                                                   options_.reorder != Reorder::kNone));
+  LayerMetrics& metrics = quantized.metrics;
+  metrics.damping = options_.damping * std::pow(10.0, metrics.damping_raises);
+  metrics.dead_inputs = static_cast<int64_t>(dead_inputs_.size());
+  metrics.itf_rounds =
+      static_cast<double>(fit->grid.rounds) / static_cast<double>(fit->alpha.elements());
+  metrics.constant_rows = fit->grid.constant_rows;
+  TERN_RETURN_IF_ERROR(Measure(weight, quantized));
+  clock_.Stop();
+  return quantized;
+}
+
+absl::Status LayerQuantizer::Measure(const Tensor& weight, QuantizedLayer& quantized) {
+  LayerMetrics& metrics = quantized.metrics;
+  metrics.bits_per_weight = 8.0 * static_cast<double>(quantized.layer.stored_bytes()) /
+                            static_cast<double>(weight.elements());
+  std::vector<float> values(weight.elements());
+  Dequantize(quantized.layer, values);
+  TERN_ASSIGN_OR_RETURN(const Tensor stored,
+                        backend_.Allocate(ElementType::kF32, weight.rows(), weight.cols()));
+  TERN_RETURN_IF_ERROR(backend_.Upload(values.data(), stored));
+  TernaryOps& ops = backend_.ternary();
+  TERN_ASSIGN_OR_RETURN(metrics.output_error, ops.OutputEnergy(weight, stored, hessian_));
+  TERN_ASSIGN_OR_RETURN(metrics.output_energy, ops.OutputEnergy(weight, Tensor(), hessian_));
+  if (metrics.output_energy > 0) {
+    metrics.relative_error = metrics.output_error / metrics.output_energy;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tern

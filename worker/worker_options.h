@@ -1,0 +1,38 @@
+#ifndef TERN_WORKER_WORKER_OPTIONS_H_
+#define TERN_WORKER_WORKER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "proto/service/log.h"
+#include "worker/agent/local_evaluation.h"
+
+namespace tern {
+
+// What tern-worker's command line says.
+struct WorkerOptions {
+  std::string device;
+  int threads = 0;  // at least 1
+
+  // tern-worker: serves a job server.
+  std::string server;
+  std::string metrics;
+  std::string port_file;
+  int64_t memory_bytes = 0;
+  std::string supervisor;
+  absl::Duration drain_timeout;
+  LogLevel log_level = LogLevel::kInfo;
+
+  // tern-worker evaluate DIR: measures a checkpoint and ends.
+  bool evaluate = false;
+  LocalEvaluation evaluation;
+};
+
+// INVALID_ARGUMENT names the flag, in one line. --help and --version end the program.
+absl::StatusOr<WorkerOptions> ReadWorkerOptions(int argc, const char* const* argv);
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_WORKER_OPTIONS_H_
