@@ -1,0 +1,150 @@
+#include "server/jobs/job_operations.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/status_macros.h"
+#include "proto/service/error_details.h"
+#include "server/jobs/after_commit.h"
+#include "server/jobs/blob_keys.h"
+#include "server/jobs/job_filter.h"
+#include "server/jobs/job_lookup.h"
+#include "server/jobs/job_names.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/job_view.h"
+#include "server/jobs/page_token.h"
+#include "server/jobs/progress.h"
+
+namespace tern {
+namespace {
+
+constexpr int32_t kDefaultPage = 50;
+constexpr int32_t kLargestPage = 1000;
+
+absl::StatusOr<JobRecord> Lookup(const JobsContext& context, absl::string_view name) {
+  JobRecord job;
+  TERN_RETURN_IF_ERROR(context.store.Read([&](StoreReader& reader) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(job, GetJobByName(reader, name));
+    return absl::OkStatus();
+  }));
+  return job;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::QuantizationJob> JobOperations::Get(absl::string_view name) {
+  TERN_ASSIGN_OR_RETURN(const JobRecord job, Lookup(context_, name));
+  return ViewJob(context_, job);
+}
+
+absl::StatusOr<JobOperations::Snapshot> JobOperations::GetSnapshot(absl::string_view name) {
+  TERN_ASSIGN_OR_RETURN(const JobRecord job, Lookup(context_, name));
+  Snapshot snapshot;
+  TERN_ASSIGN_OR_RETURN(snapshot.job, ViewJob(context_, job));
+  snapshot.sequence = job.last_sequence;
+  snapshot.uid = job.uid;
+  return snapshot;
+}
+
+absl::StatusOr<v1::Progress> JobOperations::GetProgress(absl::string_view name) {
+  TERN_ASSIGN_OR_RETURN(const JobRecord job, Lookup(context_, name));
+  return ComputeProgress(job, context_.workers.ActiveOn(job.uid), context_.clock.Now());
+}
+
+absl::StatusOr<v1::ListQuantizationJobsResponse> JobOperations::List(
+    const v1::ListQuantizationJobsRequest& request) {
+  TERN_ASSIGN_OR_RETURN(const std::string name_space,
+                        ParseParent(request.parent(), /*wildcard=*/true));
+  if (request.page_size() < 0 || request.page_size() > kLargestPage) {
+    return InvalidField("page_size",
+                        absl::StrCat("must be 0 (for ", kDefaultPage, ") to ", kLargestPage));
+  }
+  const int32_t page_size = request.page_size() > 0 ? request.page_size() : kDefaultPage;
+  TERN_ASSIGN_OR_RETURN(JobQuery query, ParseJobFilter(request.filter()));
+  if (name_space != "-") query.name_space = name_space;
+  if (!request.page_token().empty()) {
+    TERN_ASSIGN_OR_RETURN(query.before_number,
+                          ReadPageToken(request.page_token(), name_space, request.filter()));
+  }
+  query.limit = page_size + 1;  // one more tells whether there is a next page
+
+  std::vector<JobRecord> jobs;
+  TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(jobs, reader.ListJobs(query));
+    return absl::OkStatus();
+  }));
+  v1::ListQuantizationJobsResponse response;
+  if (static_cast<int32_t>(jobs.size()) > page_size) {
+    jobs.resize(page_size);
+    response.set_next_page_token(MakePageToken(jobs.back().number, name_space, request.filter()));
+  }
+  for (const JobRecord& job : jobs) {
+    TERN_ASSIGN_OR_RETURN(*response.add_quantization_jobs(), ViewJob(context_, job));
+  }
+  return response;
+}
+
+absl::StatusOr<v1::QuantizationJob> JobOperations::Cancel(absl::string_view name) {
+  AfterCommit after;
+  JobRecord job;
+  TERN_RETURN_IF_ERROR(context_.store.Transact([&](Transaction& transaction) -> absl::Status {
+    after = AfterCommit();
+    TERN_ASSIGN_OR_RETURN(job, GetJobByName(transaction, name));
+    if (job.state == JobState::kCancelled) return absl::OkStatus();
+    if (IsTerminal(job.state)) {
+      return WithReason(
+          absl::FailedPreconditionError(absl::StrCat(
+              "job ", name, " has ", job.state == JobState::kSucceeded ? "succeeded" : "failed",
+              " and can no longer be cancelled")),
+          "JOB_ENDED");
+    }
+    return EndWithoutCheckpoint(context_, transaction, job, JobState::kCancelled,
+                                /*error=*/std::nullopt, context_.clock.Now(), after);
+  }));
+  after.Run(context_);
+  return ViewJob(context_, job);
+}
+
+absl::Status JobOperations::Delete(absl::string_view name) {
+  AfterCommit after;
+  TERN_RETURN_IF_ERROR(context_.store.Transact([&](Transaction& transaction) -> absl::Status {
+    after = AfterCommit();
+    TERN_ASSIGN_OR_RETURN(const JobRecord job, GetJobByName(transaction, name));
+    if (!IsTerminal(job.state)) {
+      return WithReason(absl::FailedPreconditionError(
+                            absl::StrCat("job ", name, " has not ended; cancel it first")),
+                        "JOB_ACTIVE");
+    }
+    after.NotifyJob(job.uid);
+    after.DeleteJobBlobs(JobPrefix(job.uid));
+    return transaction.DeleteJob(job.uid);
+  }));
+  after.Run(context_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<JobState, int64_t>> JobOperations::CountJobs() {
+  std::map<JobState, int64_t> counts;
+  TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(counts, reader.CountJobs());
+    return absl::OkStatus();
+  }));
+  for (const JobState state : {JobState::kPending, JobState::kRunning, JobState::kSucceeded,
+                               JobState::kFailed, JobState::kCancelled}) {
+    counts.try_emplace(state, 0);
+  }
+  return counts;
+}
+
+absl::StatusOr<TaskCounts> JobOperations::CountTasks() {
+  TaskCounts counts;
+  TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(counts, reader.CountTasks());
+    return absl::OkStatus();
+  }));
+  return counts;
+}
+
+}  // namespace tern

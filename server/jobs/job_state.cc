@@ -1,0 +1,42 @@
+#include "server/jobs/job_state.h"
+
+#include "checkpoint/status_macros.h"
+#include "server/jobs/blob_keys.h"
+#include "server/jobs/events.h"
+#include "server/jobs/job_view.h"
+
+namespace tern {
+
+absl::Status ChangeState(const JobsContext& context, Transaction& transaction, JobRecord& job,
+                         JobState state, absl::Time now, AfterCommit& after) {
+  job.state = state;
+  if (state == JobState::kRunning) job.start_time = now;
+  if (IsTerminal(state)) {
+    job.end_time = now;
+    after.Observe(
+        [name = NameOf(job), state](JobsObserver& observer) { observer.JobEnded(name, state); });
+  }
+  after.NotifyJob(job.uid);
+  v1::JobEvent event;
+  event.mutable_state_changed()->set_state(static_cast<v1::QuantizationJob::State>(state));
+  return AppendEvent(transaction, job, std::move(event), now, context.options.events_kept);
+}
+
+absl::Status EndWithoutCheckpoint(const JobsContext& context, Transaction& transaction,
+                                  JobRecord& job, JobState state,
+                                  const std::optional<google::rpc::Status>& error, absl::Time now,
+                                  AfterCommit& after) {
+  if (error.has_value()) {
+    TERN_ASSIGN_OR_RETURN(v1::QuantizationJob document, ReadDocument(job));
+    *document.mutable_error() = *error;
+    job.document = document.SerializeAsString();
+  }
+  TERN_RETURN_IF_ERROR(transaction.DropTasks(job.uid));
+  TERN_RETURN_IF_ERROR(transaction.DeleteStagedFiles(job.uid, /*task=*/""));
+  TERN_RETURN_IF_ERROR(transaction.DeleteFiles(job.uid));
+  TERN_RETURN_IF_ERROR(ChangeState(context, transaction, job, state, now, after));
+  after.DeleteJobBlobs(JobPrefix(job.uid));
+  return transaction.UpdateJob(job);
+}
+
+}  // namespace tern

@@ -1,0 +1,40 @@
+#ifndef TERN_SERVER_JOBS_JOBS_OBSERVER_H_
+#define TERN_SERVER_JOBS_JOBS_OBSERVER_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/store/records.h"
+#include "tern/v1/quantization_job.pb.h"
+
+namespace tern {
+
+// Hears of what happens, after it is committed; for metrics and the log. Called from any thread,
+// with no lock held; must be thread-safe and quick. What was committed just before a crash may go
+// unheard.
+class JobsObserver {
+ public:
+  virtual ~JobsObserver() = default;
+
+  virtual void JobCreated(absl::string_view /*job_name*/) {}
+  // The job reached a terminal state.
+  virtual void JobEnded(absl::string_view /*job_name*/, JobState /*state*/) {}
+
+  // `kind` is "scan", "quantize", "assemble" or "evaluate"; `outcome` "succeeded", "failed" or
+  // "lost".
+  virtual void TaskAttempt(absl::string_view /*kind*/, absl::string_view /*outcome*/) {}
+  // Seconds a finished task spent in a stage ("forward", "fit", ...).
+  virtual void StageSeconds(absl::string_view /*stage*/, double /*seconds*/) {}
+  virtual void BlockFinished(const v1::BlockMetrics& /*metrics*/) {}
+
+  // A lease ended without its worker: it passed its deadline or the worker is known to be gone.
+  virtual void LeaseExpired() {}
+  // `what` is "report", "completion", "failure" or "upload".
+  virtual void StaleWriteRefused(absl::string_view /*what*/) {}
+
+  // Something failed that no caller hears of and that will be tried again, e.g. "finalize job".
+  virtual void Problem(absl::string_view /*doing*/, const absl::Status& /*status*/) {}
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_JOBS_JOBS_OBSERVER_H_

@@ -1,0 +1,129 @@
+#include "server/jobs/preflight.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "checkpoint/block_file.h"
+#include "checkpoint/model_layout.h"
+#include "checkpoint/packed_format.h"
+#include "checkpoint/status_macros.h"
+#include "server/jobs/planner.h"
+
+namespace tern {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+constexpr int64_t kProcessBytes = 64 * kMiB;
+constexpr int64_t kEvaluationHiddenBytes = 512 * kMiB;
+constexpr int64_t kLogitBytes = 256 * kMiB;
+constexpr int64_t kBatchTokens = 4096;
+constexpr int64_t kTritsPerByte = 5;
+constexpr int64_t kMatrices = 6;
+// File headers, report, manifest, model card.
+constexpr int64_t kBytesPerBlockBesides = 64 << 10;
+
+std::vector<LinearShape> BlockShapes(const ModelConfig& config) {
+  std::vector<LinearShape> shapes;
+  for (const auto& set : CalibrationSets()) {
+    for (const LinearKind kind : set) shapes.push_back(ShapeOf(config, kind));
+  }
+  return shapes;
+}
+
+int64_t BlockWeights(const ModelConfig& config) {
+  int64_t weights = 0;
+  for (const LinearShape& shape : BlockShapes(config)) weights += shape.rows * shape.cols;
+  return weights;
+}
+
+int64_t FloatBytes(int64_t count) { return count * static_cast<int64_t>(sizeof(float)); }
+
+int64_t BatchBytes(const ModelConfig& config, int64_t window_length) {
+  const int64_t width = 4 * config.hidden_size + 3 * config.intermediate_size +
+                        2 * config.num_heads * config.head_dim;
+  return FloatBytes(std::max(kBatchTokens, window_length) * width);
+}
+
+int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  const int64_t length = spec.calibration().sequence_length();
+  const int64_t tokens = spec.calibration().samples() * length;
+  const int64_t streams = spec.pt2llm().gptaq() > 0 ? 2 : 1;
+  int64_t widest = 0;
+  for (const LinearShape& shape : BlockShapes(config)) widest = std::max(widest, shape.cols);
+  return FloatBytes(2 * BlockWeights(config)) +
+         FloatBytes(tokens * (streams * config.hidden_size + config.num_heads * config.head_dim)) +
+         FloatBytes(kMatrices * widest * widest) + BatchBytes(config, length);
+}
+
+int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  if (!spec.has_evaluation()) return 0;
+  const int64_t length = spec.evaluation().window_length();
+  const int64_t tokens = std::min<int64_t>(std::max(kEvaluationPartTokens, length),
+                                           length * spec.evaluation().windows());
+  const int64_t window = FloatBytes(2 * length * config.hidden_size);
+  return FloatBytes(2 * BlockWeights(config)) + FloatBytes(config.vocab_size * config.hidden_size) +
+         std::max(window,
+                  std::min(kEvaluationHiddenBytes, FloatBytes(2 * tokens * config.hidden_size))) +
+         std::min(kLogitBytes, FloatBytes(2 * length * config.vocab_size)) +
+         BatchBytes(config, length);
+}
+
+int64_t PackedBlockBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  const bool permuted = spec.pt2llm().reorder() != v1::Pt2LlmMethod::REORDER_NONE;
+  const int64_t group = spec.pt2llm().group_size();
+  int64_t bytes = 0;
+  for (const LinearShape& shape : BlockShapes(config)) {
+    const int64_t groups = (shape.cols + group - 1) / group;
+    bytes += shape.rows * ((shape.cols + kTritsPerByte - 1) / kTritsPerByte) +
+             shape.rows * groups * 4 + (permuted ? shape.cols * 4 : 0);
+  }
+  return bytes;
+}
+
+absl::StatusOr<int64_t> BytesOf(const ModelFolder& model,
+                                const std::vector<ExpectedTensor>& tensors) {
+  int64_t bytes = 0;
+  for (const ExpectedTensor& tensor : tensors) {
+    TERN_ASSIGN_OR_RETURN(const TensorView view, model.Get(tensor.name));
+    bytes += static_cast<int64_t>(view.bytes.size());
+  }
+  return bytes;
+}
+
+int64_t CompanionBytes(const ModelFolder& model) {
+  int64_t bytes = static_cast<int64_t>(model.config_json().size());
+  for (const std::string& name : model.CompanionFiles()) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(model.path() + "/" + name, error);
+    if (!error) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+int64_t QuantizedParameters(const ModelConfig& config) {
+  return config.num_blocks * BlockWeights(config);
+}
+
+int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  return kProcessBytes + std::max(QuantizeBytes(spec, config), EvaluateBytes(spec, config));
+}
+
+absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,
+                                          const ModelFolder& model) {
+  const ModelConfig& config = model.config();
+  TERN_ASSIGN_OR_RETURN(int64_t bytes, BytesOf(model, OuterTensors(config)));
+  for (int64_t block = 0; block < config.num_blocks; ++block) {
+    TERN_ASSIGN_OR_RETURN(const int64_t kept,
+                          BytesOf(model, UnquantizedBlockTensors(config, block)));
+    bytes += PackedBlockBytes(spec, config) + kept + kBytesPerBlockBesides;
+  }
+  bytes += int64_t{4} * spec.calibration().samples() * spec.calibration().sequence_length();
+  bytes += int64_t{4} * spec.evaluation().windows() * spec.evaluation().window_length();
+  return bytes + CompanionBytes(model);
+}
+
+}  // namespace tern

@@ -1,0 +1,196 @@
+#include "server/jobs/task_completion.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/packed_format.h"
+#include "checkpoint/status_macros.h"
+#include "server/jobs/events.h"
+#include "server/jobs/job_view.h"
+#include "server/jobs/progress.h"
+#include "server/jobs/task_names.h"
+
+namespace tern {
+namespace {
+
+using worker::v1::TaskResult;
+
+std::vector<std::string> FilesMadeBy(const TaskRecord& task) {
+  switch (task.kind) {
+    case TaskKind::kQuantize:
+      return {BlockFileName(task.index)};
+    case TaskKind::kAssemble:
+      return {kConfigFile, kIndexFile, kUnquantizedFile};
+    case TaskKind::kScan:
+    case TaskKind::kEvaluate:
+      return {};
+  }
+  return {};
+}
+
+absl::Status CheckKind(const TaskRecord& task, const TaskResult& result) {
+  bool fits = false;
+  switch (task.kind) {
+    case TaskKind::kScan:
+      fits = result.has_scan() && !result.scan().digest().empty();
+      break;
+    case TaskKind::kQuantize:
+      fits = result.has_block() && result.block().block() == task.index;
+      break;
+    case TaskKind::kAssemble:
+      fits = result.has_assemble() && !result.assemble().digest().empty();
+      break;
+    case TaskKind::kEvaluate:
+      fits = result.has_evaluate() && result.evaluate().tokens() > 0;
+      break;
+  }
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the worker's result is not that of task ", task.name));
+}
+
+// Moves the files the result names from the lease to the checkpoint; drops the others.
+absl::Status CommitFiles(const JobsContext& context, Transaction& transaction, JobRecord& job,
+                         const TaskRecord& task, const TaskResult& result, absl::Time now,
+                         AfterCommit& after) {
+  TERN_ASSIGN_OR_RETURN(const std::vector<StagedFileRecord> staged,
+                        transaction.ListStagedFiles(task.job_uid, task.name));
+  const std::set<std::string> named(result.files().begin(), result.files().end());
+  for (const StagedFileRecord& file : staged) {
+    if (!named.contains(file.path)) {
+      after.DeleteBlob(file.blob_key);
+      continue;
+    }
+    const int64_t index = ++job.last_file_index;
+    TERN_RETURN_IF_ERROR(
+        transaction.InsertFile({job.uid, file.path, index, file.blob_key, file.size, file.sha256}));
+    v1::JobEvent event;
+    auto& committed = *event.mutable_file_committed()->mutable_file();
+    committed.set_index(index);
+    committed.set_path(file.path);
+    committed.set_size_bytes(file.size);
+    committed.set_sha256(file.sha256);
+    TERN_RETURN_IF_ERROR(
+        AppendEvent(transaction, job, std::move(event), now, context.options.events_kept));
+  }
+  return transaction.DeleteStagedFiles(task.job_uid, task.name);
+}
+
+absl::Status ReadyDependents(Transaction& transaction, const TaskRecord& task, absl::Time now,
+                             AfterCommit& after) {
+  for (const std::string& name : task.dependents) {
+    TERN_ASSIGN_OR_RETURN(std::optional<TaskRecord> dependent,
+                          transaction.GetTask(task.job_uid, name));
+    if (!dependent.has_value()) {
+      return absl::DataLossError(absl::StrCat("task ", task.job_uid, "/", name, " is missing"));
+    }
+    if (--dependent->waiting_for == 0) {
+      dependent->state = TaskState::kReady;
+      dependent->ready_time = now;
+      after.NotifyWork();
+    }
+    TERN_RETURN_IF_ERROR(transaction.UpdateTask(*dependent));
+  }
+  return absl::OkStatus();
+}
+
+v1::JobEvent FinishedEvent(const JobRecord& job, const TaskRecord& task, const TaskResult& result,
+                           absl::Time now) {
+  v1::JobEvent event;
+  v1::Progress progress = ComputeProgress(job, /*active=*/{}, now);
+  if (result.has_block()) {
+    *event.mutable_block_finished()->mutable_metrics() = result.block();
+    *event.mutable_block_finished()->mutable_progress() = std::move(progress);
+    return event;
+  }
+  auto& finished = *event.mutable_task_finished();
+  finished.set_task(task.name);
+  *finished.mutable_seconds() = result.seconds();
+  *finished.mutable_progress() = std::move(progress);
+  return event;
+}
+
+// The digest that the scan found becomes part of what the job says of its model.
+absl::Status KeepModelDigest(const TaskResult& result, JobRecord& job) {
+  if (!result.has_scan()) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(v1::QuantizationJob document, ReadDocument(job));
+  document.mutable_model()->set_digest(result.scan().digest());
+  job.document = document.SerializeAsString();
+  return absl::OkStatus();
+}
+
+void ObserveCompletion(const TaskRecord& task, const TaskResult& result, AfterCommit& after) {
+  after.Observe([kind = task.kind, result](JobsObserver& observer) {
+    observer.TaskAttempt(TaskKindName(kind), "succeeded");
+    for (const auto& [stage, seconds] : result.seconds()) observer.StageSeconds(stage, seconds);
+    if (result.has_block()) observer.BlockFinished(result.block());
+  });
+}
+
+}  // namespace
+
+absl::Status CheckResult(StoreReader& reader, const TaskRecord& task, const TaskResult& result) {
+  TERN_RETURN_IF_ERROR(CheckKind(task, result));
+  TERN_ASSIGN_OR_RETURN(const std::vector<StagedFileRecord> staged,
+                        reader.ListStagedFiles(task.job_uid, task.name));
+  std::set<std::string> uploaded;
+  for (const StagedFileRecord& file : staged) {
+    if (file.epoch == task.epoch) uploaded.insert(file.path);
+  }
+  for (const std::string& path : result.files()) {
+    if (!uploaded.contains(path)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the worker's result names ", path, ", which it did not upload"));
+    }
+    TERN_ASSIGN_OR_RETURN(const std::optional<FileRecord> other,
+                          reader.GetFile(task.job_uid, path));
+    if (other.has_value()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, " was already committed by another task"));
+    }
+  }
+  const std::set<std::string> named(result.files().begin(), result.files().end());
+  for (const std::string& path : FilesMadeBy(task)) {
+    if (!named.contains(path)) {
+      return absl::InvalidArgumentError(absl::StrCat("the worker's result lacks ", path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, JobRecord& job,
+                          TaskRecord& task, TaskResult result, absl::Time now, AfterCommit& after) {
+  if (result.has_block()) {
+    v1::BlockMetrics& block = *result.mutable_block();
+    block.set_shard(task.shard);
+    block.set_worker(task.worker);
+    block.set_attempt(1 + task.attempts + task.worker_deaths);
+    if (result.seconds().empty()) *result.mutable_seconds() = block.seconds();
+    ++job.blocks_done;
+  }
+  ++job.tasks_done;
+  job.cost_done += task.cost;
+  TERN_RETURN_IF_ERROR(KeepModelDigest(result, job));
+  TERN_RETURN_IF_ERROR(CommitFiles(context, transaction, job, task, result, now, after));
+  TERN_RETURN_IF_ERROR(AppendEvent(transaction, job, FinishedEvent(job, task, result, now), now,
+                                   context.options.events_kept));
+
+  task.state = TaskState::kDone;
+  task.lease_deadline = absl::InfinitePast();
+  task.result = result.SerializeAsString();
+  TERN_RETURN_IF_ERROR(transaction.UpdateTask(task));
+  TERN_RETURN_IF_ERROR(ReadyDependents(transaction, task, now, after));
+
+  if (job.tasks_done == job.tasks_total) after.FinishJob(job.uid);
+  after.NotifyJob(job.uid);
+  ObserveCompletion(task, result, after);
+  return transaction.UpdateJob(job);
+}
+
+}  // namespace tern

@@ -1,0 +1,15 @@
+#ifndef TERN_SERVER_JOBS_TASK_MESSAGE_H_
+#define TERN_SERVER_JOBS_TASK_MESSAGE_H_
+
+#include "absl/status/statusor.h"
+#include "server/store/records.h"
+#include "tern/worker/v1/worker_service.pb.h"
+
+namespace tern {
+
+// What a worker is told of a task it holds.
+absl::StatusOr<worker::v1::Task> TaskMessage(const JobRecord& job, const TaskRecord& task);
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_JOBS_TASK_MESSAGE_H_

@@ -1,0 +1,93 @@
+#ifndef TERN_SERVER_JOBS_WORKER_REGISTRY_H_
+#define TERN_SERVER_JOBS_WORKER_REGISTRY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/jobs/clock.h"
+
+namespace tern {
+
+// A calibration state a worker holds: hidden states standing before `next_block` of a shard.
+struct WarmState {
+  std::string job_uid;
+  int32_t shard = 0;
+  int32_t next_block = 0;
+  friend bool operator==(const WarmState&, const WarmState&) = default;
+};
+
+// What a worker said it is working on.
+struct WorkerActivity {
+  std::string job_uid;
+  std::string job_name;
+  std::string task;
+  double cost = 0;  // the task's, as planned
+  std::string stage;
+  double fraction = 0;  // 0 to 1 within the task
+};
+
+// A worker as it last reported.
+struct WorkerInfo {
+  std::string id;
+  std::string host;
+  std::string device;
+  int64_t memory_bytes = 0;
+  std::string version;
+  std::string supervisor;
+  int64_t resident_bytes = 0;
+  bool draining = false;
+  std::optional<WorkerActivity> activity;
+  std::vector<WarmState> warm;
+  absl::Time last_seen;
+  bool lost = false;  // silent for longer than `lost_after`
+};
+
+// The workers heard from lately. Kept in memory only: after a restart it fills as workers report,
+// within one report interval. Nothing that must be right depends on it; leases are in the store.
+// Thread-safe.
+class WorkerRegistry {
+ public:
+  // A worker silent for `lost_after` is lost, and forgotten after `forget_after`.
+  WorkerRegistry(const Clock& clock, absl::Duration lost_after, absl::Duration forget_after)
+      : clock_(clock), lost_after_(lost_after), forget_after_(forget_after) {}
+
+  // Replaces what is known of the worker; last_seen is set to now.
+  void Report(WorkerInfo worker);
+  void SetActivity(absl::string_view worker, std::optional<WorkerActivity> activity);
+  // The worker's process is gone.
+  void Remove(absl::string_view worker);
+
+  // By id.
+  std::vector<WorkerInfo> List() const;
+  // Of the workers not lost; 0 when there are none.
+  int64_t LargestMemory() const;
+  // Activities on tasks of a job by workers not lost.
+  std::vector<WorkerInfo> ActiveOn(absl::string_view job_uid) const;
+  // Whether a worker other than `asking`, neither lost nor draining, holds this state.
+  bool HeldByAnother(const WarmState& state, absl::string_view asking) const;
+
+  // Forgets those silent for too long.
+  void ForgetSilent();
+
+ private:
+  bool IsLost(const WorkerInfo& worker) const {
+    return clock_.Now() - worker.last_seen > lost_after_;
+  }
+
+  const Clock& clock_;
+  const absl::Duration lost_after_;
+  const absl::Duration forget_after_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, WorkerInfo> workers_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_JOBS_WORKER_REGISTRY_H_

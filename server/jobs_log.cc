@@ -1,0 +1,54 @@
+#include "server/jobs_log.h"
+
+#include "proto/service/log.h"
+#include "tern/v1/quantization_job.pb.h"
+
+namespace tern {
+
+void JobsLog::JobCreated(absl::string_view job_name) {
+  Log(LogLevel::kInfo, "job created", {{"job", job_name}});
+  metrics_.JobCreated(job_name);
+}
+
+void JobsLog::JobEnded(absl::string_view job_name, JobState state) {
+  const auto proto_state = static_cast<v1::QuantizationJob::State>(state);
+  Log(state == JobState::kFailed ? LogLevel::kWarning : LogLevel::kInfo, "job ended",
+      {{"job", job_name}, {"state", v1::QuantizationJob::State_Name(proto_state)}});
+  metrics_.JobEnded(job_name, state);
+}
+
+void JobsLog::TaskAttempt(absl::string_view kind, absl::string_view outcome) {
+  Log(outcome == "succeeded" ? LogLevel::kDebug : LogLevel::kWarning, "task attempt ended",
+      {{"kind", kind}, {"outcome", outcome}});
+  metrics_.TaskAttempt(kind, outcome);
+}
+
+void JobsLog::StageSeconds(absl::string_view stage, double seconds) {
+  metrics_.StageSeconds(stage, seconds);
+}
+
+void JobsLog::BlockFinished(const v1::BlockMetrics& metrics) {
+  Log(LogLevel::kDebug, "block finished",
+      {{"block", metrics.block()},
+       {"reconstruction_error", metrics.reconstruction_error()},
+       {"worker", metrics.worker()}});
+  metrics_.BlockFinished(metrics);
+}
+
+void JobsLog::LeaseExpired() {
+  Log(LogLevel::kWarning, "lease taken back from a lost worker");
+  metrics_.LeaseExpired();
+}
+
+void JobsLog::StaleWriteRefused(absl::string_view what) {
+  Log(LogLevel::kInfo, "stale write refused", {{"what", what}});
+  metrics_.StaleWriteRefused(what);
+}
+
+void JobsLog::Problem(absl::string_view doing, const absl::Status& status) {
+  Log(LogLevel::kError, "upkeep failed and is tried again",
+      {{"doing", doing}, {"error", status.ToString()}});
+  metrics_.Problem(doing, status);
+}
+
+}  // namespace tern

@@ -1,0 +1,44 @@
+#include "server/local_workers.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "proto/service/log.h"
+
+namespace tern {
+namespace {
+
+// Where workers on this machine reach a server that listens on `listen`.
+std::string LocalAddress(const std::string& listen, int port) {
+  const std::string host = HostOf(listen);
+  const bool everywhere = host == "0.0.0.0" || host == "[::]" || host == "*";
+  return absl::StrCat(everywhere ? "127.0.0.1" : host, ":", port);
+}
+
+}  // namespace
+
+std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiServer& api) {
+  if (options.local_workers == 0) return nullptr;
+  Supervisor::Options workers;
+  workers.binary = options.worker_binary;
+  workers.workers = options.local_workers;
+  workers.arguments = [server = LocalAddress(options.listen, api.port()),
+                       threads = options.worker_threads,
+                       metrics_base = options.local_worker_metrics_base](int slot) {
+    const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
+    return std::vector<std::string>{absl::StrCat("--server=", server),
+                                    absl::StrCat("--metrics=127.0.0.1:", metrics_port),
+                                    absl::StrCat("--threads=", threads)};
+  };
+  workers.ended = [&api](absl::string_view instance) {
+    if (const absl::Status ended = api.EndWorker(instance); !ended.ok()) {
+      Log(LogLevel::kError, "the lease of an ended worker has to run out",
+          {{"error", ended.ToString()}});
+    }
+  };
+  return std::make_unique<Supervisor>(std::move(workers));
+}
+
+}  // namespace tern

@@ -1,0 +1,174 @@
+#include "server/server_options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "checkpoint/status_macros.h"
+#include "proto/service/program_flags.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:7070",
+          "Address of the gRPC API, HOST:PORT; port 0 picks a free one.");
+ABSL_FLAG(std::string, data, "",
+          "Folder that holds everything the server keeps; created where missing. Required.");
+ABSL_FLAG(std::string, metrics, "127.0.0.1:9464",
+          "Address of /metrics, /livez and /readyz, HOST:PORT; port 0 picks a free one.");
+ABSL_FLAG(std::string, input_roots, "",
+          "Folders, separated by commas, that submitted paths must lie beneath. May be left out "
+          "(any path) only while the server listens on a loopback address.");
+ABSL_FLAG(int32_t, lease_seconds, 30,
+          "A worker that is silent for this long has lost its task. 2 to 3600.");
+ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
+          "Time that local workers have to finish what they hold on SIGTERM, e.g. 30s or 5m.");
+ABSL_FLAG(int32_t, max_task_attempts, 3, "Failed attempts of a task that fail its job.");
+ABSL_FLAG(int32_t, max_worker_deaths, 20, "Workers lost by a task that fail its job.");
+ABSL_FLAG(int32_t, local_workers, 0, "Worker processes to start beside the server. At most 256.");
+ABSL_FLAG(int32_t, worker_threads, 0,
+          "Threads of each local worker; 0 shares this machine's cores among them.");
+ABSL_FLAG(std::string, worker_binary, "",
+          "Program of local workers. Empty: tern-worker beside this program.");
+ABSL_FLAG(int32_t, local_worker_metrics_base, -1,
+          "Local worker number i serves its metrics on this port plus i; 0: on any free port; -1: "
+          "on the ports that follow the server's own metrics port, or any free ones where that is "
+          "0.");
+ABSL_FLAG(std::string, port_file, "",
+          "File that is given the addresses, as JSON, once the server serves.");
+ABSL_FLAG(std::string, log_level, "info",
+          "Least level that is logged: debug, info, warning, error.");
+
+namespace tern {
+namespace {
+
+absl::Status CheckRange(absl::string_view flag, int32_t value, int32_t least, int32_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": ", value, " is not between ", least, " and ", most));
+}
+
+absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  if (colon != absl::string_view::npos && colon > 0 &&
+      absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": \"", address, "\" is not HOST:PORT"));
+}
+
+absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "info") return LogLevel::kInfo;
+  if (name == "warning") return LogLevel::kWarning;
+  if (name == "error") return LogLevel::kError;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--log-level: \"", name, "\" is not debug, info, warning or error"));
+}
+
+absl::StatusOr<std::vector<std::string>> ParseInputRoots(absl::string_view flag,
+                                                         absl::string_view listen) {
+  const std::vector<std::string> roots = absl::StrSplit(flag, ',', absl::SkipEmpty());
+  for (const std::string& root : roots) {
+    std::error_code error;
+    if (root.front() != '/' || !std::filesystem::is_directory(root, error)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--input-roots: \"", root, "\" is not the absolute path of a folder"));
+    }
+  }
+  if (roots.empty() && !IsLoopback(HostOf(listen))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--input-roots: must name the folders that clients may read from, as --listen=", listen,
+        " can be reached from other machines"));
+  }
+  return roots;
+}
+
+// The program of local workers, which must be there when any is to be started.
+absl::StatusOr<std::string> FindWorkerBinary(const ServerOptions& options) {
+  std::string path = options.worker_binary;
+  if (path.empty()) {
+    std::error_code error;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+    path = (program.parent_path() / "tern-worker").string();
+  }
+  if (options.local_workers > 0 && access(path.c_str(), X_OK) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worker-binary: \"", path, "\" is not a program that can be run"));
+  }
+  return path;
+}
+
+absl::Status CheckRanges(const ServerOptions& options) {
+  TERN_RETURN_IF_ERROR(CheckRange("lease-seconds", absl::GetFlag(FLAGS_lease_seconds), 2, 3600));
+  if (options.drain_timeout < absl::ZeroDuration() || options.drain_timeout > absl::Hours(24)) {
+    return absl::InvalidArgumentError("--drain-timeout: must be between 0 and 24h");
+  }
+  TERN_RETURN_IF_ERROR(CheckRange("max-task-attempts", options.max_task_attempts, 1, 1000));
+  TERN_RETURN_IF_ERROR(CheckRange("max-worker-deaths", options.max_worker_deaths, 1, 1000));
+  TERN_RETURN_IF_ERROR(CheckRange("local-workers", options.local_workers, 0, 256));
+  TERN_RETURN_IF_ERROR(CheckRange("worker-threads", options.worker_threads, 0, 1024));
+  return CheckRange("local-worker-metrics-base", options.local_worker_metrics_base, -1,
+                    65535 - options.local_workers);
+}
+
+}  // namespace
+
+std::string HostOf(absl::string_view address) {
+  return std::string(address.substr(0, address.rfind(':')));
+}
+
+int PortOf(absl::string_view address) {
+  int port = 0;
+  return absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port) ? port : 0;
+}
+
+bool IsLoopback(absl::string_view host) {
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* argv) {
+  TERN_RETURN_IF_ERROR(ParseProgramFlags(
+      argc, argv, "serves quantization jobs over gRPC and hands them to workers"));
+  ServerOptions options;
+  options.listen = absl::GetFlag(FLAGS_listen);
+  options.data = absl::GetFlag(FLAGS_data);
+  options.metrics = absl::GetFlag(FLAGS_metrics);
+  options.lease = absl::Seconds(absl::GetFlag(FLAGS_lease_seconds));
+  options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
+  options.max_task_attempts = absl::GetFlag(FLAGS_max_task_attempts);
+  options.max_worker_deaths = absl::GetFlag(FLAGS_max_worker_deaths);
+  options.local_workers = absl::GetFlag(FLAGS_local_workers);
+  options.worker_threads = absl::GetFlag(FLAGS_worker_threads);
+  options.worker_binary = absl::GetFlag(FLAGS_worker_binary);
+  options.local_worker_metrics_base = absl::GetFlag(FLAGS_local_worker_metrics_base);
+  options.port_file = absl::GetFlag(FLAGS_port_file);
+  options.log_level_name = absl::GetFlag(FLAGS_log_level);
+
+  if (options.data.empty()) return absl::InvalidArgumentError("--data: must name a folder");
+  TERN_RETURN_IF_ERROR(CheckAddress("listen", options.listen));
+  TERN_RETURN_IF_ERROR(CheckAddress("metrics", options.metrics));
+  TERN_RETURN_IF_ERROR(CheckRanges(options));
+  TERN_ASSIGN_OR_RETURN(options.input_roots,
+                        ParseInputRoots(absl::GetFlag(FLAGS_input_roots), options.listen));
+  TERN_ASSIGN_OR_RETURN(options.log_level, ParseLogLevel(options.log_level_name));
+  TERN_ASSIGN_OR_RETURN(options.worker_binary, FindWorkerBinary(options));
+  if (options.worker_threads == 0 && options.local_workers > 0) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    options.worker_threads = std::max(1, cores / options.local_workers);
+  }
+  if (options.local_worker_metrics_base < 0) {
+    const int port = PortOf(options.metrics);
+    options.local_worker_metrics_base = port == 0 ? 0 : port + 1;
+  }
+  return options;
+}
+
+}  // namespace tern

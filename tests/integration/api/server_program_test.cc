@@ -1,0 +1,192 @@
+// Runs the program as a script would.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/data_folder.h"
+#include "server/server_options.h"
+#include "server/supervisor/child_process.h"
+#include "tests/integration/api/http_get.h"
+#include "tests/temp_dir.h"
+
+namespace tern {
+namespace {
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+class ServerProgramTest : public testing::Test {
+ protected:
+  // tern-server with these arguments; what it prints goes to the file "output".
+  std::unique_ptr<ChildProcess> Start(const std::string& arguments) {
+    return ChildProcess::Start({"/bin/sh", "-c",
+                                absl::StrCat("exec ", TERN_SERVER_PROGRAM, " ", arguments, " >",
+                                             folder_.File("output"), " 2>&1")})
+        .value();
+  }
+  std::string Output() { return ReadAll(folder_.File("output")); }
+
+  // Arguments of a server that serves, on free ports.
+  std::string Serving() {
+    return absl::StrCat("--listen=127.0.0.1:0 --metrics=127.0.0.1:0 --data=", folder_.File("data"),
+                        " --port-file=", folder_.File("ports"));
+  }
+  // Where it serves; throws, which fails the test, when it does not within a minute.
+  nlohmann::json AwaitPorts() {
+    const absl::Time limit = absl::Now() + absl::Seconds(60);
+    while (absl::Now() < limit) {
+      if (const std::string text = ReadAll(folder_.File("ports")); !text.empty()) {
+        return nlohmann::json::parse(text);
+      }
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    throw std::runtime_error("no port file; the server said: " + Output());
+  }
+
+  TempDir folder_;
+};
+
+int PortOf(const std::string& address) {
+  int port = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
+  return port;
+}
+
+TEST_F(ServerProgramTest, AnUnknownFlagIsOneLineAndExitCodeTwo) {
+  EXPECT_EQ(Start("--data=x --lisen=127.0.0.1:1")->Wait().ToString(), "exit code 2");
+  EXPECT_EQ(Output(), "tern-server: unknown flag --lisen: see --help\n");
+}
+
+TEST_F(ServerProgramTest, WithoutDataItDoesNotStart) {
+  EXPECT_EQ(Start("--listen=127.0.0.1:0")->Wait().ToString(), "exit code 2");
+  EXPECT_EQ(Output(), "tern-server: --data: must name a folder\n");
+}
+
+TEST_F(ServerProgramTest, InputRootsAreRequiredWhereOthersCanReachIt) {
+  EXPECT_EQ(Start("--data=x --listen=0.0.0.0:0")->Wait().ToString(), "exit code 2");
+  EXPECT_TRUE(absl::StartsWith(Output(), "tern-server: --input-roots: must name the folders"))
+      << Output();
+}
+
+TEST_F(ServerProgramTest, AValueOutOfRangeNamesItsFlag) {
+  EXPECT_EQ(Start("--data=x --lease-seconds 1")->Wait().ToString(), "exit code 2");
+  EXPECT_EQ(Output(), "tern-server: --lease-seconds: 1 is not between 2 and 3600\n");
+}
+
+TEST_F(ServerProgramTest, AMissingWorkerProgramIsABadCommandLine) {
+  EXPECT_EQ(Start("--data=x --local-workers=1 --worker-binary=/none/w")->Wait().exit_code, 2);
+  EXPECT_TRUE(absl::StrContains(Output(), "/none/w")) << Output();
+}
+
+TEST_F(ServerProgramTest, VersionAndHelpEndWithZero) {
+  EXPECT_EQ(Start("--version")->Wait().ToString(), "exit code 0");
+  EXPECT_EQ(Start("--help")->Wait().ToString(), "exit code 0");
+  EXPECT_TRUE(absl::StrContains(Output(), "--local-workers")) << Output();
+}
+
+TEST_F(ServerProgramTest, ServesUntilItIsAskedToStop) {
+  const auto server = Start(Serving());
+  const nlohmann::json ports = AwaitPorts();
+  const int metrics = PortOf(ports.at("metrics"));
+  EXPECT_TRUE(absl::StrContains(HttpGet(metrics, "/metrics"), "tern_build_info{version="));
+  EXPECT_TRUE(absl::StrContains(HttpGet(metrics, "/readyz"), " 200 "));
+  EXPECT_TRUE(absl::StrContains(HttpGet(metrics, "/livez"), " 200 "));
+  EXPECT_TRUE(absl::StrContains(
+      Output(), absl::StrCat("listens on ", ports.at("listen").get<std::string>())));
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait().ToString(), "exit code 0");
+}
+
+TEST_F(ServerProgramTest, ASecondServerOnTheSameDataNamesTheFirst) {
+  const auto server = Start(Serving());
+  AwaitPorts();
+  const std::string second = folder_.File("second");
+  const auto other =
+      ChildProcess::Start({"/bin/sh", "-c",
+                           absl::StrCat("exec ", TERN_SERVER_PROGRAM, " --listen=127.0.0.1:0 ",
+                                        "--metrics=127.0.0.1:0 --data=", folder_.File("data"), " >",
+                                        second, " 2>&1")})
+          .value();
+  EXPECT_EQ(other->Wait().ToString(), "exit code 1");
+  EXPECT_TRUE(absl::StrContains(ReadAll(second), absl::StrCat("process ", server->pid())))
+      << ReadAll(second);
+  server->Signal(SIGTERM);
+  server->Wait();
+}
+
+TEST_F(ServerProgramTest, AnAddressInUseIsSaidClearly) {
+  const auto server = Start(Serving());
+  const std::string address = AwaitPorts().at("listen");
+  const std::string second = folder_.File("second");
+  const auto other =
+      ChildProcess::Start({"/bin/sh", "-c",
+                           absl::StrCat("exec ", TERN_SERVER_PROGRAM, " --listen=", address,
+                                        " --metrics=127.0.0.1:0 --data=", folder_.File("data2"),
+                                        " >", second, " 2>&1")})
+          .value();
+  EXPECT_EQ(other->Wait().ToString(), "exit code 1");
+  EXPECT_TRUE(
+      absl::StrContains(ReadAll(second), absl::StrCat("tern-server: cannot listen on ", address)))
+      << ReadAll(second);
+  server->Signal(SIGTERM);
+  server->Wait();
+}
+
+TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
+  const std::string worker = folder_.File("worker.sh");
+  std::ofstream(worker) << "#!/bin/sh\ntrap 'echo drained >>" << folder_.File("log")
+                        << "; exit 0' TERM\necho \"$@\" >>" << folder_.File("log")
+                        << "\nwhile :; do sleep 0.01; done\n";
+  chmod(worker.c_str(), 0755);
+  const auto server = Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 ",
+                                         "--worker-binary=", worker));
+  const std::string address = AwaitPorts().at("listen");
+  while (!absl::StrContains(ReadAll(folder_.File("log")), "\n")) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait().ToString(), "exit code 0");
+  const std::string log = ReadAll(folder_.File("log"));
+  EXPECT_TRUE(absl::StartsWith(
+      log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --threads=3 --supervisor=")))
+      << log;
+  EXPECT_TRUE(absl::EndsWith(log, "drained\n")) << log;
+}
+
+TEST(DataFolderTest, IsFreeAgainOnceClosed) {
+  TempDir folder;
+  const std::string path = folder.File("data");
+  {
+    const auto first = DataFolder::Open(path);
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_EQ(DataFolder::Open(path).status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_TRUE(DataFolder::Open(path).ok());
+}
+
+TEST(ServerOptionsTest, LoopbackAddressesAreKnown) {
+  EXPECT_TRUE(IsLoopback(HostOf("127.0.0.1:7070")));
+  EXPECT_TRUE(IsLoopback(HostOf("localhost:7070")));
+  EXPECT_TRUE(IsLoopback(HostOf("[::1]:7070")));
+  EXPECT_FALSE(IsLoopback(HostOf("0.0.0.0:7070")));
+  EXPECT_FALSE(IsLoopback(HostOf("[::]:7070")));
+  EXPECT_FALSE(IsLoopback(HostOf("10.0.0.1:7070")));
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,136 @@
+#include "server/jobs/planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "checkpoint/model_config.h"
+#include "server/jobs/task_names.h"
+
+namespace tern {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+ModelConfig Config(int64_t blocks) {
+  ModelConfig config = {};
+  config.hidden_size = 64;
+  config.intermediate_size = 192;
+  config.num_blocks = blocks;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 16;
+  config.vocab_size = 1000;
+  config.max_positions = 4096;
+  return config;
+}
+
+v1::QuantizationSpec Spec(int32_t shards, int32_t windows = 0, int32_t length = 1024) {
+  v1::QuantizationSpec spec;
+  spec.mutable_calibration()->set_samples(8);
+  spec.mutable_calibration()->set_sequence_length(128);
+  spec.set_shards(shards);
+  if (windows > 0) {
+    spec.mutable_evaluation()->set_windows(windows);
+    spec.mutable_evaluation()->set_window_length(length);
+  }
+  return spec;
+}
+
+std::map<std::string, TaskRecord> Plan(const v1::QuantizationSpec& spec, int64_t blocks) {
+  std::map<std::string, TaskRecord> tasks;
+  for (TaskRecord& task : PlanTasks(spec, Config(blocks))) {
+    const std::string name = task.name;
+    tasks[name] = std::move(task);
+  }
+  return tasks;
+}
+
+TEST(PlannerTest, OneShardIsAChain) {
+  auto tasks = Plan(Spec(1), 3);
+  ASSERT_EQ(tasks.size(), 5U);
+  EXPECT_THAT(tasks["scan"].dependents, ElementsAre("quantize/0"));
+  EXPECT_THAT(tasks["quantize/0"].dependents, ElementsAre("quantize/1"));
+  EXPECT_THAT(tasks["quantize/1"].dependents, ElementsAre("quantize/2"));
+  EXPECT_THAT(tasks["quantize/2"].dependents, ElementsAre("assemble"));
+  EXPECT_THAT(tasks["assemble"].dependents, IsEmpty());
+}
+
+TEST(PlannerTest, ShardsAreContiguousAndNearlyEqual) {
+  auto tasks = Plan(Spec(3), 7);
+  EXPECT_THAT(tasks["scan"].dependents, ElementsAre("quantize/0", "quantize/3", "quantize/5"));
+  const int32_t first[] = {0, 0, 0, 3, 3, 5, 5};
+  const int32_t shard[] = {0, 0, 0, 1, 1, 2, 2};
+  for (int32_t block = 0; block < 7; ++block) {
+    EXPECT_EQ(tasks[QuantizeTask(block)].shard_first_block, first[block]);
+    EXPECT_EQ(tasks[QuantizeTask(block)].shard, shard[block]);
+    EXPECT_EQ(tasks[QuantizeTask(block)].index, block);
+  }
+}
+
+TEST(PlannerTest, OneBlockAShardIsAllAtOnce) {
+  auto tasks = Plan(Spec(4), 4);
+  EXPECT_EQ(tasks["scan"].dependents.size(), 4U);
+  for (int32_t block = 0; block < 4; ++block) {
+    EXPECT_THAT(tasks[QuantizeTask(block)].dependents, ElementsAre("assemble"));
+  }
+  EXPECT_EQ(tasks["assemble"].waiting_for, 4);
+}
+
+TEST(PlannerTest, EvaluationIsCutIntoWholeWindowsInOrder) {
+  // 32 windows of 1024 tokens are 32768.
+  auto tasks = Plan(Spec(2, /*windows=*/70), 4);
+  EXPECT_EQ(tasks["evaluate/0"].first_window, 0);
+  EXPECT_EQ(tasks["evaluate/0"].windows, 32);
+  EXPECT_EQ(tasks["evaluate/1"].first_window, 32);
+  EXPECT_EQ(tasks["evaluate/1"].windows, 32);
+  EXPECT_EQ(tasks["evaluate/2"].first_window, 64);
+  EXPECT_EQ(tasks["evaluate/2"].windows, 6);
+  EXPECT_FALSE(tasks.contains("evaluate/3"));
+  EXPECT_THAT(tasks["quantize/3"].dependents,
+              ElementsAre("assemble", "evaluate/0", "evaluate/1", "evaluate/2"));
+}
+
+TEST(PlannerTest, AWindowLongerThanAPartIsAPartOfItsOwn) {
+  auto tasks = Plan(Spec(1, /*windows=*/2, /*length=*/40000), 2);
+  EXPECT_EQ(tasks["evaluate/0"].windows, 1);
+  EXPECT_EQ(tasks["evaluate/1"].windows, 1);
+}
+
+TEST(PlannerTest, WhatATaskWaitsForIsHowManyNameIt) {
+  for (const int32_t shards : {1, 2, 5}) {
+    const auto tasks = Plan(Spec(shards, 40), 5);
+    std::map<std::string, int> named;
+    for (const auto& [name, task] : tasks) {
+      for (const std::string& dependent : task.dependents) ++named[dependent];
+    }
+    for (const auto& [name, task] : tasks) {
+      EXPECT_EQ(task.waiting_for, named[name]) << name;
+      EXPECT_EQ(task.state, task.waiting_for == 0 ? TaskState::kReady : TaskState::kBlocked);
+      EXPECT_GT(task.cost, 0) << name;
+    }
+  }
+}
+
+TEST(PlannerTest, AShardsFirstBlockCostsThePrefixToo) {
+  auto tasks = Plan(Spec(2), 4);
+  EXPECT_GT(tasks["quantize/2"].cost, tasks["quantize/3"].cost);
+  EXPECT_EQ(tasks["quantize/1"].cost, tasks["quantize/3"].cost);
+}
+
+TEST(PlannerTest, ThePlanFollowsFromItsArguments) {
+  const auto first = PlanTasks(Spec(2, 70), Config(5));
+  const auto second = PlanTasks(Spec(2, 70), Config(5));
+  ASSERT_EQ(first.size(), second.size());
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].name, second[i].name);
+    EXPECT_EQ(first[i].cost, second[i].cost);
+    EXPECT_EQ(first[i].dependents, second[i].dependents);
+  }
+}
+
+}  // namespace
+}  // namespace tern

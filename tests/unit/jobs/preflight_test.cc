@@ -1,0 +1,68 @@
+#include "server/jobs/preflight.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/shared_data.h"
+#include "tests/unit/checkpoint/status_matchers.h"
+
+namespace tern {
+namespace {
+
+v1::QuantizationSpec Spec() {
+  v1::QuantizationSpec spec;
+  spec.mutable_pt2llm()->set_group_size(128);
+  spec.mutable_pt2llm()->set_gptaq(0.25);
+  spec.mutable_calibration()->set_samples(128);
+  spec.mutable_calibration()->set_sequence_length(512);
+  spec.set_shards(1);
+  return spec;
+}
+
+class PreflightTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto model = ModelFolder::Open(DataPath("demo-llama"));
+    ASSERT_THAT(model, IsOk());
+    model_ = *std::move(model);
+  }
+  std::unique_ptr<ModelFolder> model_;
+};
+
+TEST_F(PreflightTest, TheQuantizedWeightsAreThoseOfTheLinearLayers) {
+  // 4 blocks of q 192·192, k and v 96·192, o 192·192, gate, up and down 512·192.
+  EXPECT_EQ(QuantizedParameters(model_->config()),
+            4 * (2 * 192 * 192 + 2 * 96 * 192 + 3 * 512 * 192));
+}
+
+TEST_F(PreflightTest, MemoryGrowsWithTheCalibrationTokens) {
+  v1::QuantizationSpec spec = Spec();
+  const int64_t before = EstimateWorkerMemory(spec, model_->config());
+  spec.mutable_calibration()->set_samples(256);
+  // Two streams and the attention outputs, 192 floats each, of 65536 more tokens.
+  EXPECT_EQ(EstimateWorkerMemory(spec, model_->config()) - before, int64_t{3} * 192 * 4 * 65536);
+  spec.mutable_pt2llm()->set_gptaq(0);
+  EXPECT_LT(EstimateWorkerMemory(spec, model_->config()), before + int64_t{3} * 192 * 4 * 65536);
+}
+
+TEST_F(PreflightTest, MemoryIsThatOfTheGreaterStage) {
+  v1::QuantizationSpec spec = Spec();
+  spec.mutable_calibration()->set_samples(1);
+  const int64_t quantize = EstimateWorkerMemory(spec, model_->config());
+  spec.mutable_evaluation()->set_windows(100);
+  spec.mutable_evaluation()->set_window_length(512);
+  EXPECT_GT(EstimateWorkerMemory(spec, model_->config()), quantize);
+}
+
+TEST_F(PreflightTest, DiskIsThatOfThePackedModelAndItsInputs) {
+  const auto bytes = EstimateBlobBytes(Spec(), *model_);
+  ASSERT_THAT(bytes, IsOk());
+  const double packed = static_cast<double>(QuantizedParameters(model_->config())) * 1.95 / 8;
+  const double embedding = 2048.0 * 192 * 2;
+  const double inputs = 128.0 * 512 * 4;
+  EXPECT_GT(static_cast<double>(*bytes), packed + embedding + inputs);
+  // What is besides: tokenizer, norms, headers, reports.
+  EXPECT_LT(static_cast<double>(*bytes), packed + embedding + inputs + (1 << 20));
+}
+
+}  // namespace
+}  // namespace tern

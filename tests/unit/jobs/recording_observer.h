@@ -1,0 +1,65 @@
+#ifndef TERN_TESTS_UNIT_JOBS_RECORDING_OBSERVER_H_
+#define TERN_TESTS_UNIT_JOBS_RECORDING_OBSERVER_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/jobs_observer.h"
+
+namespace tern {
+
+// Counts what it hears of. Thread-safe.
+class RecordingObserver : public JobsObserver {
+ public:
+  void JobCreated(absl::string_view) override { Count("job created"); }
+  void JobEnded(absl::string_view, JobState state) override {
+    Count(absl::StrCat("job ended ", static_cast<int>(state)));
+  }
+  void TaskAttempt(absl::string_view kind, absl::string_view outcome) override {
+    Count(absl::StrCat(kind, " ", outcome));
+  }
+  void StageSeconds(absl::string_view stage, double seconds) override {
+    const absl::MutexLock lock(&mutex_);
+    stage_seconds_[std::string(stage)] += seconds;
+  }
+  void BlockFinished(const v1::BlockMetrics&) override { Count("block finished"); }
+  void LeaseExpired() override { Count("lease expired"); }
+  void StaleWriteRefused(absl::string_view what) override { Count(absl::StrCat("stale ", what)); }
+  void Problem(absl::string_view doing, const absl::Status& status) override {
+    const absl::MutexLock lock(&mutex_);
+    problems_.push_back(absl::StrCat(doing, ": ", status.ToString()));
+  }
+
+  int Counted(const std::string& what) const {
+    const absl::MutexLock lock(&mutex_);
+    const auto it = counts_.find(what);
+    return it == counts_.end() ? 0 : it->second;
+  }
+  double stage_seconds(const std::string& stage) const {
+    const absl::MutexLock lock(&mutex_);
+    const auto it = stage_seconds_.find(stage);
+    return it == stage_seconds_.end() ? 0 : it->second;
+  }
+  std::vector<std::string> problems() const {
+    const absl::MutexLock lock(&mutex_);
+    return problems_;
+  }
+
+ private:
+  void Count(const std::string& what) {
+    const absl::MutexLock lock(&mutex_);
+    ++counts_[what];
+  }
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, int> counts_;
+  std::map<std::string, double> stage_seconds_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_TESTS_UNIT_JOBS_RECORDING_OBSERVER_H_
