@@ -1,0 +1,161 @@
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "checkpoint/checkpoint_sizes.h"
+#include "checkpoint/export.h"
+#include "checkpoint/packed_checkpoint.h"
+#include "checkpoint/packed_digest.h"
+#include "checkpoint/status_macros.h"
+#include "client/command.h"
+#include "client/format_values.h"
+#include "client/proto_json.h"
+#include "client/text_table.h"
+
+namespace tern {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json SizesJson(const PackedCheckpoint& checkpoint, const CheckpointSizes& sizes) {
+  ordered_json layers = ordered_json::array();
+  for (const LayerSize& layer : sizes.layers) {
+    layers.push_back({{"layer", layer.name},
+                      {"rows", layer.rows},
+                      {"cols", layer.cols},
+                      {"bytes", layer.bytes},
+                      {"bits_per_weight", layer.bits_per_weight}});
+  }
+  ordered_json unquantized = ordered_json::array();
+  for (const auto& [tensor, bytes] : sizes.unquantized) {
+    unquantized.push_back({{"tensor", tensor}, {"bytes", bytes}});
+  }
+  return {{"path", checkpoint.path()},
+          {"architecture", checkpoint.config().architecture_name},
+          {"blocks", checkpoint.config().num_blocks},
+          {"method", checkpoint.format().method},
+          {"group_size", checkpoint.format().group_size},
+          {"permuted", checkpoint.format().permuted},
+          {"bits_per_weight",
+           {{"quantized_layers", sizes.quantized_bits_per_weight},
+            {"model", sizes.model_bits_per_weight}}},
+          {"quantized", {{"weights", sizes.quantized_weights}, {"bytes", sizes.quantized_bytes}}},
+          {"not_quantized",
+           {{"weights", sizes.unquantized_weights}, {"bytes", sizes.unquantized_bytes}}},
+          {"layers", std::move(layers)},
+          {"unquantized", std::move(unquantized)}};
+}
+
+std::string SizesText(const PackedCheckpoint& checkpoint, const CheckpointSizes& sizes) {
+  std::string text = absl::StrFormat(
+      "%s\n%s, %d blocks; %s, groups of %d%s\n\n", checkpoint.path(),
+      Printable(checkpoint.config().architecture_name), checkpoint.config().num_blocks,
+      Printable(checkpoint.format().method), checkpoint.format().group_size,
+      checkpoint.format().permuted ? ", columns permuted" : "");
+  absl::StrAppendFormat(&text, "%.3f bits per weight in the quantized layers (%s weights, %s)\n",
+                        sizes.quantized_bits_per_weight, CountText(sizes.quantized_weights),
+                        BytesText(sizes.quantized_bytes));
+  absl::StrAppendFormat(&text, "%.3f bits per weight in the whole model (%s weights, %s)\n\n",
+                        sizes.model_bits_per_weight,
+                        CountText(sizes.quantized_weights + sizes.unquantized_weights),
+                        BytesText(sizes.quantized_bytes + sizes.unquantized_bytes));
+  TextTable layers({"Quantized layer", ">rows", ">cols", ">bytes", ">bits"});
+  for (const LayerSize& layer : sizes.layers) {
+    layers.Add({Printable(layer.name), absl::StrCat(layer.rows), absl::StrCat(layer.cols),
+                absl::StrCat(layer.bytes), absl::StrFormat("%.3f", layer.bits_per_weight)});
+  }
+  TextTable unquantized({"Not quantized", ">bytes"});
+  for (const auto& [tensor, bytes] : sizes.unquantized) {
+    unquantized.Add({Printable(tensor), absl::StrCat(bytes)});
+  }
+  return absl::StrCat(text, layers.Text(), "\n", unquantized.Text());
+}
+
+absl::StatusOr<ExitCode> Inspect(const Arguments& arguments, Console& console) {
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<PackedCheckpoint> checkpoint,
+                        PackedCheckpoint::Open(arguments.Positional(0)));
+  TERN_ASSIGN_OR_RETURN(const CheckpointSizes sizes, MeasureSizes(*checkpoint));
+  console.out << (console.json ? IndentedJson(SizesJson(*checkpoint, sizes))
+                               : SizesText(*checkpoint, sizes));
+  return kExitOk;
+}
+
+absl::StatusOr<ExitCode> Verify(const Arguments& arguments, Console& console) {
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<PackedCheckpoint> checkpoint,
+                        PackedCheckpoint::Open(arguments.Positional(0)));
+  TERN_RETURN_IF_ERROR(checkpoint->Verify());
+  TERN_ASSIGN_OR_RETURN(const std::string digest, PackedDigest(*checkpoint));
+  int64_t bytes = 0;
+  for (const auto& [name, file] : checkpoint->manifest()) bytes += file.size;
+  if (console.json) {
+    console.out << IndentedJson({{"path", checkpoint->path()},
+                                 {"verified", true},
+                                 {"files", checkpoint->manifest().size()},
+                                 {"bytes", bytes},
+                                 {"digest", digest}});
+  } else {
+    console.out << checkpoint->path() << ": verified, " << checkpoint->manifest().size()
+                << " files, " << BytesText(bytes) << "\ndigest " << digest << "\n";
+  }
+  return kExitOk;
+}
+
+absl::StatusOr<ExitCode> Export(const Arguments& arguments, Console& console) {
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<PackedCheckpoint> checkpoint,
+                        PackedCheckpoint::Open(arguments.Positional(0)));
+  const std::string out = AbsolutePath(arguments.Text("out"));
+  TERN_RETURN_IF_ERROR(ExportBf16(*checkpoint, out));
+  if (console.json) {
+    console.out << IndentedJson(
+        {{"path", checkpoint->path()}, {"format", arguments.Text("to")}, {"out", out}});
+  } else {
+    console.out << out << "\n";
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+Command InspectCommand() {
+  return {
+      {.name = "inspect",
+       .summary = "Shows the true bits per weight of a checkpoint",
+       .positionals = {"DIR"},
+       .options = {OutputOption()},
+       .notes = "Bits are those of the tensors' bytes on disk, per layer and overall, with what\n"
+                "stays unquantized.\n"},
+      Inspect};
+}
+
+Command VerifyCommand() {
+  return {
+      {.name = "verify",
+       .summary = "Checks every byte of a checkpoint",
+       .positionals = {"DIR"},
+       .options = {OutputOption()},
+       .notes = "Sizes and digests against tern-manifest.json, then every layer's rules. Prints\n"
+                "the digest of the packed tensors, which equal results share.\n"},
+      Verify};
+}
+
+Command ExportCommand() {
+  return {{.name = "export",
+           .summary = "Writes a checkpoint in a form other loaders take",
+           .positionals = {"DIR"},
+           .options = {{.name = "to",
+                        .kind = OptionKind::kChoice,
+                        .help = "The format: dequantized safetensors.",
+                        .required = true,
+                        .choices = {"bf16"}},
+                       {.name = "out",
+                        .placeholder = "DIR",
+                        .help = "The folder to write; must not exist or be empty.",
+                        .required = true},
+                       OutputOption()}},
+          Export};
+}
+
+}  // namespace tern
