@@ -18,7 +18,7 @@
 namespace tern {
 namespace {
 
-constexpr absl::string_view kSupported =
+constexpr absl::string_view kSupportedPreTokenizers =
     "ByteLevel, Digits, Metaspace, Sequence, Split, Whitespace";
 
 class SplitStep : public PreTokenizerStep {
@@ -186,7 +186,7 @@ absl::StatusOr<std::unique_ptr<PreTokenizerStep>> ParseStep(const nlohmann::json
   if (type == "Metaspace") return ParseMetaspace(component, where);
   if (type == "Digits") return ParseDigits(component, where);
   if (type == "Whitespace") return MakeWhitespace();
-  return UnsupportedType(where, type, kSupported);
+  return UnsupportedType(where, type, kSupportedPreTokenizers);
 }
 
 absl::Status ParseInto(const nlohmann::json& component, const std::string& where, int depth,

@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxBytes = 128 << 20;
-constexpr int kMaxDepth = 16;
+constexpr int kMaxDocumentDepth = 16;
 constexpr int64_t kMaxValues = 8'000'000;
 constexpr int64_t kMaxOtherValues = 1'000'000;
 
@@ -62,7 +62,7 @@ class Collector {
   }
 
   void Open(int depth, bool is_array) {
-    if (depth >= kMaxDepth) Reject("nested too deep");
+    if (depth >= kMaxDocumentDepth) Reject("nested too deep");
     Count();
     if (depth == 2 && InModel("vocab") && is_array) field_.clear();  // another type of model's
     if (depth == 2 && InModel("merges") && !is_array) Reject("model: merges is not an array");

@@ -34,8 +34,9 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Executor&
 // Moves a result into the call's response.
 template <typename Response>
 absl::Status Give(absl::StatusOr<Response> result, Response* response) {
-  if (result.ok()) *response = *std::move(result);
-  return result.status();
+  if (!result.ok()) return result.status();
+  *response = *std::move(result);
+  return absl::OkStatus();
 }
 
 }  // namespace

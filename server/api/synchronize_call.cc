@@ -1,6 +1,7 @@
 #include "server/api/synchronize_call.h"
 
 #include <algorithm>
+#include <string>
 
 #include "absl/time/clock.h"
 #include "checkpoint/status_macros.h"
@@ -62,17 +63,24 @@ absl::StatusOr<bool> SynchronizeCall::Advance() {
     request_.set_draining(true);
   }
 
+  const std::string& supervisor = request_.worker().supervisor();
+  if (request_.has_idle() && ended_.Contains(supervisor)) {
+    return absl::CancelledError("the worker has ended");
+  }
+
   work_change_ = jobs_.work_signal().Once(kWorkKey, pump_->Waker());
   TERN_ASSIGN_OR_RETURN(Scheduler::Answer answer, jobs_.scheduler().Synchronize(request_));
+  const bool ended = ended_.Contains(supervisor);
+  if (ended) {
+    // It ended while the call was being answered: what it was given, and that it was heard from,
+    // is taken back.
+    TERN_RETURN_IF_ERROR(jobs_.scheduler().ExpireSupervised(supervisor));
+  }
   const absl::Time now = absl::Now();
-  if (answer.may_wait && now < hold_until_) {
+  if (answer.may_wait && !ended && now < hold_until_) {
     request_.mutable_idle();
     pump_->WakeAt(std::min(answer.retry_at, hold_until_));
     return false;
-  }
-  if (answer.response.has_execute() && ended_.Contains(request_.worker().supervisor())) {
-    // It ended while it was given the task and will not hear of it.
-    TERN_RETURN_IF_ERROR(jobs_.scheduler().ExpireSupervised(request_.worker().supervisor()));
   }
   response_.Swap(&answer.response);
   return true;

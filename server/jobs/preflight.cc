@@ -32,7 +32,7 @@ std::vector<LinearShape> BlockShapes(const ModelConfig& config) {
   return shapes;
 }
 
-int64_t BlockWeights(const ModelConfig& config) {
+int64_t WeightsOfBlock(const ModelConfig& config) {
   int64_t weights = 0;
   for (const LinearShape& shape : BlockShapes(config)) weights += shape.rows * shape.cols;
   return weights;
@@ -52,7 +52,7 @@ int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
   const int64_t streams = spec.pt2llm().gptaq() > 0 ? 2 : 1;
   int64_t widest = 0;
   for (const LinearShape& shape : BlockShapes(config)) widest = std::max(widest, shape.cols);
-  return FloatBytes(2 * BlockWeights(config)) +
+  return FloatBytes(2 * WeightsOfBlock(config)) +
          FloatBytes(tokens * (streams * config.hidden_size + config.num_heads * config.head_dim)) +
          FloatBytes(kMatrices * widest * widest) + BatchBytes(config, length);
 }
@@ -63,7 +63,8 @@ int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
   const int64_t tokens = std::min<int64_t>(std::max(kEvaluationPartTokens, length),
                                            length * spec.evaluation().windows());
   const int64_t window = FloatBytes(2 * length * config.hidden_size);
-  return FloatBytes(2 * BlockWeights(config)) + FloatBytes(config.vocab_size * config.hidden_size) +
+  return FloatBytes(2 * WeightsOfBlock(config)) +
+         FloatBytes(config.vocab_size * config.hidden_size) +
          std::max(window,
                   std::min(kEvaluationHiddenBytes, FloatBytes(2 * tokens * config.hidden_size))) +
          std::min(kLogitBytes, FloatBytes(2 * length * config.vocab_size)) +
@@ -105,7 +106,7 @@ int64_t CompanionBytes(const ModelFolder& model) {
 }  // namespace
 
 int64_t QuantizedParameters(const ModelConfig& config) {
-  return config.num_blocks * BlockWeights(config);
+  return config.num_blocks * WeightsOfBlock(config);
 }
 
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config) {

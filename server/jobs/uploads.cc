@@ -15,7 +15,7 @@
 namespace tern {
 namespace {
 
-constexpr size_t kMaxPathBytes = 128;
+constexpr size_t kMaxUploadPathBytes = 128;
 
 bool IsServersOwn(absl::string_view path) {
   return path == kReportFile || path == kManifestFile || path == kModelCardFile;
@@ -23,7 +23,7 @@ bool IsServersOwn(absl::string_view path) {
 
 absl::Status CheckHeader(const worker::v1::WriteBlobRequest::Header& header) {
   const std::string& path = header.path();
-  if (!IsPlainFileName(path) || !IsValidBlobKey(path) || path.size() > kMaxPathBytes) {
+  if (!IsPlainFileName(path) || !IsValidBlobKey(path) || path.size() > kMaxUploadPathBytes) {
     return InvalidField("header.path", absl::StrCat("\"", path, "\" is not a plain file name"));
   }
   if (IsServersOwn(path)) {

@@ -175,7 +175,7 @@ void RunningService::AwaitBlockInWork(const std::string& name) {
   Await("a block in work", [&] {
     const v1::QuantizationJob job = Get(name);
     for (const auto& active : job.progress().active()) {
-      if (absl::StartsWith(active.task(), "quantize/") && !active.stage().empty()) return true;
+      if (absl::StartsWith(active.task(), "quantize/")) return true;
     }
     if (IsTerminal(job)) throw std::runtime_error("the job ended before a block was seen in work");
     return false;

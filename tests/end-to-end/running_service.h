@@ -56,7 +56,7 @@ class RunningService {
   v1::QuantizationJob Get(const std::string& name);
   // Waits until the job is SUCCEEDED, FAILED or CANCELLED.
   v1::QuantizationJob AwaitEnd(const std::string& name);
-  // Waits until some block is being computed.
+  // Waits until some worker has been given a block.
   void AwaitBlockInWork(const std::string& name);
   // Waits until the server keeps no blob.
   void AwaitNoBlobs();

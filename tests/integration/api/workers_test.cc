@@ -95,6 +95,7 @@ TEST(SynchronizeTest, ManyHeldCallsAreAnsweredAsTasksBecomeFree) {
   TestServer server;
   auto request = server.SmallJob();
   std::vector<std::future<bool>> held;
+  held.reserve(kWorkers);
   for (int i = 0; i < kWorkers; ++i) {
     held.push_back(std::async(std::launch::async, [&server, i] {
       ScriptedWorker worker(server.workers(), "w" + std::to_string(i));
@@ -160,10 +161,25 @@ TEST(SynchronizeTest, ACallOfAWorkerThatHasEndedTakesNothing) {
   ASSERT_TRUE(server.api().EndWorker("local-1").ok());
   ScriptedWorker ended(server.workers(), "w1", "local-1");
   SynchronizeResponse response;
-  ASSERT_TRUE(ended.Idle(response).ok());
+  EXPECT_EQ(ended.Idle(response).error_code(), grpc::StatusCode::CANCELLED);
 
   ScriptedWorker second(server.workers(), "w2", "local-2");
   EXPECT_TRUE(second.NextTask().has_scan());
+}
+
+TEST(SynchronizeTest, AWorkerThatEndsWhileItsCallIsHeldIsForgotten) {
+  TestServer server;
+  ScriptedWorker worker(server.workers(), "w1", "local-1");
+  SynchronizeResponse response;
+  auto held = std::async(std::launch::async, [&] { return worker.Idle(response); });
+  AwaitWorkers(server, 1);
+  ASSERT_TRUE(server.api().EndWorker("local-1").ok());
+  EXPECT_EQ(held.get().error_code(), grpc::StatusCode::CANCELLED);
+
+  grpc::ClientContext context;
+  v1::ListWorkersResponse workers;
+  ASSERT_TRUE(server.jobs().ListWorkers(&context, v1::ListWorkersRequest(), &workers).ok());
+  EXPECT_EQ(workers.workers_size(), 0);
 }
 
 // A worker whose task has gone to another can change nothing.
