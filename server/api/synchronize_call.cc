@@ -70,14 +70,14 @@ absl::StatusOr<bool> SynchronizeCall::Advance() {
 
   work_change_ = jobs_.work_signal().Once(kWorkKey, pump_->Waker());
   TERN_ASSIGN_OR_RETURN(Scheduler::Answer answer, jobs_.scheduler().Synchronize(request_));
-  const bool ended = ended_.Contains(supervisor);
-  if (ended) {
+  if (ended_.Contains(supervisor)) {
     // It ended while the call was being answered: what it was given, and that it was heard from,
     // is taken back.
     TERN_RETURN_IF_ERROR(jobs_.scheduler().ExpireSupervised(supervisor));
+    if (request_.has_idle()) return absl::CancelledError("the worker has ended");
   }
   const absl::Time now = absl::Now();
-  if (answer.may_wait && !ended && now < hold_until_) {
+  if (answer.may_wait && now < hold_until_) {
     request_.mutable_idle();
     pump_->WakeAt(std::min(answer.retry_at, hold_until_));
     return false;

@@ -119,7 +119,7 @@ TEST_F(MetricsTest, BytesSentAreThoseOfFiles) {
   v1::StreamCheckpointResponse piece;
   double bytes = 0;
   while (reader->Read(&piece)) bytes += static_cast<double>(piece.data().size());
-  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(reader->Finish().error_message(), "");
   EXPECT_EQ(Value("tern_bytes_sent_total"), bytes);
 }
 

@@ -104,7 +104,7 @@ TEST(StreamCheckpointTest, DeliversWhatWorkersUploadedAndTheReport) {
   Download download(server.jobs(), name);
   Received received;
   for (StreamCheckpointResponse piece; download.Next(piece);) received.Take(piece);
-  EXPECT_TRUE(download.Finish().ok());
+  EXPECT_EQ(download.Finish().error_message(), "");
   received.Verify();
 
   worker::v1::Task block;
@@ -149,7 +149,7 @@ TEST(StreamCheckpointTest, FollowsARunningJob) {
 
   worker.WorkUntilIdle();
   while (download.Next(piece)) received.Take(piece);
-  EXPECT_TRUE(download.Finish().ok());
+  EXPECT_EQ(download.Finish().error_message(), "");
   received.Verify();
   EXPECT_EQ(received.Paths().back(), "tern-report.json");
 }
@@ -197,7 +197,7 @@ TEST(StreamCheckpointTest, AResumeAtTheEndOfTheLastFileHasNothingToSend) {
   Download download(server.jobs(), name, received.file_index(), received.offset());
   StreamCheckpointResponse piece;
   EXPECT_FALSE(download.Next(piece));
-  EXPECT_TRUE(download.Finish().ok());
+  EXPECT_EQ(download.Finish().error_message(), "");
 }
 
 TEST(StreamCheckpointTest, AnOffsetPastTheFileIsOutOfRange) {

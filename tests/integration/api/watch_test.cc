@@ -83,7 +83,7 @@ TEST(WatchTest, DeliversEveryEventInOrderUntilTheJobEnds) {
   Watch watch(server.jobs(), name);
   ScriptedWorker(server.workers(), "w").WorkUntilIdle();
   const auto responses = ReadAll(watch);
-  EXPECT_TRUE(watch.Finish().ok());
+  EXPECT_EQ(watch.Finish().error_message(), "");
 
   ASSERT_GT(responses.size(), 1U);
   int blocks = 0;
@@ -136,7 +136,7 @@ TEST(WatchTest, IsOutOfRangeOnceEventsAreDropped) {
   ASSERT_TRUE(absl::SimpleAtoi(info.metadata().at("oldest_sequence"), &oldest));
   Watch from_oldest(server.jobs(), name, oldest - 1);
   EXPECT_GT(ReadAll(from_oldest).size(), 1U);
-  EXPECT_TRUE(from_oldest.Finish().ok());
+  EXPECT_EQ(from_oldest.Finish().error_message(), "");
 }
 
 TEST(WatchTest, ASequenceThatWasNeverReachedIsInvalid) {
@@ -195,7 +195,7 @@ TEST(WatchTest, EndsWhenTheJobIsCancelled) {
   const auto rest = ReadAll(watch);
   ASSERT_FALSE(rest.empty());
   EXPECT_EQ(rest.back().event().state_changed().state(), QuantizationJob::CANCELLED);
-  EXPECT_TRUE(watch.Finish().ok());
+  EXPECT_EQ(watch.Finish().error_message(), "");
 }
 
 // A thread for each watcher would show as 200 more.
@@ -221,7 +221,7 @@ TEST(WatchTest, TwoHundredWatchersTakeNoThreads) {
     const auto rest = ReadAll(*watch);
     ASSERT_FALSE(rest.empty());
     EXPECT_EQ(rest.back().event().state_changed().state(), QuantizationJob::SUCCEEDED);
-    EXPECT_TRUE(watch->Finish().ok());
+    EXPECT_EQ(watch->Finish().error_message(), "");
   }
 }
 

@@ -89,7 +89,7 @@ TEST(FinalizerTest, TheReportHasTheNamesScriptsRelyOn) {
   EXPECT_EQ(report["model"]["digest"], std::string(64, 'd'));
   EXPECT_EQ(report["blocks"].size(), 4U);
 
-  const v1::JobReport& shown = world.Get(job).report();
+  const v1::JobReport shown = world.Get(job).report();
   EXPECT_EQ(shown.blocks_size(), 4);
   EXPECT_EQ(shown.perplexity().tokens(), 3 * 31);
 }

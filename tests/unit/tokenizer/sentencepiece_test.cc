@@ -34,7 +34,7 @@ std::string WithRules(const std::vector<uint32_t>& units, const std::string& rep
   const auto array_bytes = static_cast<uint32_t>(units.size() * 4);
   std::string map(4 + array_bytes, '\0');
   std::memcpy(map.data(), &array_bytes, 4);
-  std::memcpy(map.data() + 4, units.data(), array_bytes);
+  if (!units.empty()) std::memcpy(map.data() + 4, units.data(), array_bytes);
   return Piece("a", 0) + Field(3, Field(2, map + replacements));
 }
 
