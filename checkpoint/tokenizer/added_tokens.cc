@@ -84,6 +84,7 @@ absl::StatusOr<std::vector<AddedToken>> ParseAddedTokens(
     by_id[token.id] = std::move(token);
   }
   std::vector<AddedToken> tokens;
+  tokens.reserve(by_id.size());
   for (auto& [id, token] : by_id) tokens.push_back(std::move(token));
   return tokens;
 }

@@ -25,7 +25,7 @@ struct TokenizerDocument {
 // Merges are "a b" or ["a", "b"]. INVALID_ARGUMENT when the text is not JSON (names the byte), not
 // an object, larger than 128 MiB, deeper than 16, has more than 8 million values (1 million outside
 // of vocabulary and merges), or a vocabulary entry or merge is malformed.
-absl::StatusOr<TokenizerDocument> ReadTokenizerDocument(absl::string_view json);
+absl::StatusOr<TokenizerDocument> ReadTokenizerDocument(absl::string_view text);
 
 }  // namespace tern
 

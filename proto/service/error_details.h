@@ -32,7 +32,7 @@ std::string ReasonOf(const absl::Status& status);
 // As jobs keep errors and the wire carries them. ErrorInfo is added when the status has none, with
 // the code's name as its reason.
 google::rpc::Status ToProto(const absl::Status& status);
-absl::Status FromProto(const google::rpc::Status& status);
+absl::Status FromProto(const google::rpc::Status& proto);
 
 }  // namespace tern
 

@@ -59,7 +59,7 @@ class StatusHandler : public CivetHandler {
 }  // namespace
 
 struct MetricsPage::Impl {
-  Impl(std::vector<std::string> options, std::shared_ptr<prometheus::Registry> registry,
+  Impl(const std::vector<std::string>& options, std::shared_ptr<prometheus::Registry> registry,
        std::function<absl::Status()> ready)
       : metrics(std::move(registry)),
         live([] { return absl::OkStatus(); }),
