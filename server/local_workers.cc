@@ -26,11 +26,12 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
   workers.workers = options.local_workers;
   workers.arguments = [server = LocalAddress(options.listen, api.port()),
                        threads = options.worker_threads,
-                       metrics_base = options.local_worker_metrics_base](int slot) {
+                       metrics_base = options.local_worker_metrics_base,
+                       log_level = AbslUnparseFlag(options.log_level)](int slot) {
     const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
-    return std::vector<std::string>{absl::StrCat("--server=", server),
-                                    absl::StrCat("--metrics=127.0.0.1:", metrics_port),
-                                    absl::StrCat("--threads=", threads)};
+    return std::vector<std::string>{
+        absl::StrCat("--server=", server), absl::StrCat("--metrics=127.0.0.1:", metrics_port),
+        absl::StrCat("--threads=", threads), absl::StrCat("--log-level=", log_level)};
   };
   workers.ended = [&api](absl::string_view instance) {
     if (const absl::Status ended = api.EndWorker(instance); !ended.ok()) {

@@ -41,7 +41,7 @@ ABSL_FLAG(int32_t, local_worker_metrics_base, -1,
           "0.");
 ABSL_FLAG(std::string, port_file, "",
           "File that is given the addresses, as JSON, once the server serves.");
-ABSL_FLAG(std::string, log_level, "info",
+ABSL_FLAG(tern::LogLevel, log_level, tern::LogLevel::kInfo,
           "Least level that is logged: debug, info, warning, error.");
 
 namespace tern {
@@ -62,15 +62,6 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--", flag, ": \"", address, "\" is not HOST:PORT"));
-}
-
-absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "info") return LogLevel::kInfo;
-  if (name == "warning") return LogLevel::kWarning;
-  if (name == "error") return LogLevel::kError;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--log-level: \"", name, "\" is not debug, info, warning or error"));
 }
 
 absl::StatusOr<std::vector<std::string>> ParseInputRoots(absl::string_view flag,
@@ -108,9 +99,7 @@ absl::StatusOr<std::string> FindWorkerBinary(const ServerOptions& options) {
 
 absl::Status CheckRanges(const ServerOptions& options) {
   TERN_RETURN_IF_ERROR(CheckRange("lease-seconds", absl::GetFlag(FLAGS_lease_seconds), 2, 3600));
-  if (options.drain_timeout < absl::ZeroDuration() || options.drain_timeout > absl::Hours(24)) {
-    return absl::InvalidArgumentError("--drain-timeout: must be between 0 and 24h");
-  }
+  TERN_RETURN_IF_ERROR(CheckDrainTimeout(options.drain_timeout));
   TERN_RETURN_IF_ERROR(CheckRange("max-task-attempts", options.max_task_attempts, 1, 1000));
   TERN_RETURN_IF_ERROR(CheckRange("max-worker-deaths", options.max_worker_deaths, 1, 1000));
   TERN_RETURN_IF_ERROR(CheckRange("local-workers", options.local_workers, 0, 256));
@@ -150,7 +139,7 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   options.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   options.local_worker_metrics_base = absl::GetFlag(FLAGS_local_worker_metrics_base);
   options.port_file = absl::GetFlag(FLAGS_port_file);
-  options.log_level_name = absl::GetFlag(FLAGS_log_level);
+  options.log_level = absl::GetFlag(FLAGS_log_level);
 
   if (options.data.empty()) return absl::InvalidArgumentError("--data: must name a folder");
   TERN_RETURN_IF_ERROR(CheckAddress("listen", options.listen));
@@ -158,7 +147,6 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   TERN_RETURN_IF_ERROR(CheckRanges(options));
   TERN_ASSIGN_OR_RETURN(options.input_roots,
                         ParseInputRoots(absl::GetFlag(FLAGS_input_roots), options.listen));
-  TERN_ASSIGN_OR_RETURN(options.log_level, ParseLogLevel(options.log_level_name));
   TERN_ASSIGN_OR_RETURN(options.worker_binary, FindWorkerBinary(options));
   if (options.worker_threads == 0 && options.local_workers > 0) {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());

@@ -28,7 +28,6 @@ struct ServerOptions {
   int local_worker_metrics_base = 0;
   std::string port_file;
   LogLevel log_level = LogLevel::kInfo;
-  std::string log_level_name;
 };
 
 // INVALID_ARGUMENT names the flag, in one line. --help and --version end the program.

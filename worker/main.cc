@@ -22,6 +22,7 @@
 #include "absl/time/clock.h"
 #include "checkpoint/atomic_file.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/grpc_log.h"
 #include "proto/service/log.h"
 #include "proto/service/metrics_page.h"
 #include "proto/service/shutdown_signal.h"
@@ -142,6 +143,7 @@ int Main(int argc, const char* const* argv) {
     const auto backend = CreateBackend(options->device, options->threads);
     return ExitCodeOf(backend.ok() ? EvaluateHere(*options, **backend) : backend.status());
   }
+  RouteGrpcLog();
   ShutdownSignal signal;  // before the backend starts its threads
   const auto backend = CreateBackend(options->device, options->threads);
   return ExitCodeOf(backend.ok() ? Serve(*options, signal, **backend) : backend.status());

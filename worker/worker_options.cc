@@ -28,7 +28,7 @@ ABSL_FLAG(std::string, supervisor, "", "Set by a server for the workers it start
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(25),
           "Time to finish the task in work on SIGTERM, e.g. 25s or 10m; then it is given back. A "
           "second signal gives it back at once.");
-ABSL_FLAG(std::string, log_level, "info",
+ABSL_FLAG(tern::LogLevel, log_level, tern::LogLevel::kInfo,
           "Least level that is logged: debug, info, warning, error.");
 
 ABSL_FLAG(std::string, text, "",
@@ -60,15 +60,6 @@ absl::Status RefuseFlags(std::initializer_list<absl::string_view> names, absl::s
   return absl::OkStatus();
 }
 
-absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "info") return LogLevel::kInfo;
-  if (name == "warning") return LogLevel::kWarning;
-  if (name == "error") return LogLevel::kError;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--log-level: \"", name, "\" is not debug, info, warning or error"));
-}
-
 absl::Status ReadServing(WorkerOptions& options) {
   TERN_RETURN_IF_ERROR(
       RefuseFlags({"text", "window", "windows", "against"}, "goes with tern-worker evaluate DIR"));
@@ -83,10 +74,8 @@ absl::Status ReadServing(WorkerOptions& options) {
   }
   if (options.memory_bytes < 0) return absl::InvalidArgumentError("--memory: must not be negative");
   if (options.memory_bytes == 0) options.memory_bytes = MemoryLimitBytes();
-  if (options.drain_timeout < absl::ZeroDuration() || options.drain_timeout > absl::Hours(24)) {
-    return absl::InvalidArgumentError("--drain-timeout: must be between 0 and 24h");
-  }
-  TERN_ASSIGN_OR_RETURN(options.log_level, ParseLogLevel(absl::GetFlag(FLAGS_log_level)));
+  TERN_RETURN_IF_ERROR(CheckDrainTimeout(options.drain_timeout));
+  options.log_level = absl::GetFlag(FLAGS_log_level);
   return absl::OkStatus();
 }
 

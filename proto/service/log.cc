@@ -41,6 +41,19 @@ absl::string_view NameOf(LogLevel level) {
 
 }  // namespace
 
+bool AbslParseFlag(absl::string_view text, LogLevel* level, std::string* error) {
+  for (const LogLevel candidate :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError}) {
+    if (text != NameOf(candidate)) continue;
+    *level = candidate;
+    return true;
+  }
+  *error = "it must be debug, info, warning or error";
+  return false;
+}
+
+std::string AbslUnparseFlag(LogLevel level) { return std::string(NameOf(level)); }
+
 LogField::LogField(absl::string_view key, absl::string_view value)
     : key(key), json(Quoted(value)) {}
 LogField::LogField(absl::string_view key, const char* value)

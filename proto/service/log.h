@@ -11,6 +11,10 @@ namespace tern {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
+// Makes LogLevel a type of ABSL_FLAGs: debug, info, warning, error.
+bool AbslParseFlag(absl::string_view text, LogLevel* level, std::string* error);
+std::string AbslUnparseFlag(LogLevel level);
+
 // A named value of a log line. Secrets are never passed.
 struct LogField {
   LogField(absl::string_view key, absl::string_view value);

@@ -91,4 +91,9 @@ absl::Status ParseProgramFlags(int argc, const char* const* argv, absl::string_v
   return absl::OkStatus();
 }
 
+absl::Status CheckDrainTimeout(absl::Duration timeout) {
+  if (timeout >= absl::ZeroDuration() && timeout <= absl::Hours(24)) return absl::OkStatus();
+  return absl::InvalidArgumentError("--drain-timeout: must be between 0 and 24h");
+}
+
 }  // namespace tern

@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace tern {
 
@@ -13,6 +14,9 @@ namespace tern {
 // INVALID_ARGUMENT says in one line what is wrong; absl's own parser would end the program itself,
 // with exit code 1.
 absl::Status ParseProgramFlags(int argc, const char* const* argv, absl::string_view summary);
+
+// OK for the time a program may take to end: 0 to 24h. INVALID_ARGUMENT names --drain-timeout.
+absl::Status CheckDrainTimeout(absl::Duration timeout);
 
 }  // namespace tern
 

@@ -154,7 +154,7 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
                         << "\nwhile :; do sleep 0.01; done\n";
   chmod(worker.c_str(), 0755);
   const auto server = Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 ",
-                                         "--worker-binary=", worker));
+                                         "--log-level=warning --worker-binary=", worker));
   const std::string address = AwaitPorts().at("listen");
   while (!absl::StrContains(ReadAll(folder_.File("log")), "\n")) {
     absl::SleepFor(absl::Milliseconds(10));
@@ -163,7 +163,8 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
   EXPECT_EQ(server->Wait().ToString(), "exit code 0");
   const std::string log = ReadAll(folder_.File("log"));
   EXPECT_TRUE(absl::StartsWith(
-      log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --threads=3 --supervisor=")))
+      log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --threads=3 ",
+                        "--log-level=warning --supervisor=")))
       << log;
   EXPECT_TRUE(absl::EndsWith(log, "drained\n")) << log;
 }

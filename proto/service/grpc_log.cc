@@ -1,4 +1,4 @@
-#include "server/api/grpc_log.h"
+#include "proto/service/grpc_log.h"
 
 #include <grpc/support/log.h>
 

@@ -1,5 +1,5 @@
-#ifndef TERN_SERVER_API_GRPC_LOG_H_
-#define TERN_SERVER_API_GRPC_LOG_H_
+#ifndef TERN_PROTO_SERVICE_GRPC_LOG_H_
+#define TERN_PROTO_SERVICE_GRPC_LOG_H_
 
 namespace tern {
 
@@ -8,4 +8,4 @@ void RouteGrpcLog();
 
 }  // namespace tern
 
-#endif  // TERN_SERVER_API_GRPC_LOG_H_
+#endif  // TERN_PROTO_SERVICE_GRPC_LOG_H_
