@@ -13,6 +13,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -31,6 +32,7 @@
 #include "worker/agent/job_task_runner.h"
 #include "worker/agent/lease_loop.h"
 #include "worker/agent/local_evaluation.h"
+#include "worker/agent/process_memory.h"
 #include "worker/agent/server_channel.h"
 #include "worker/agent/synchronizer.h"
 #include "worker/agent/worker_metrics.h"
@@ -50,12 +52,19 @@ std::string HostName() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
-tern::worker::v1::WorkerIdentity Identity(const WorkerOptions& options) {
+// What the server is told of memory: the device's own where it has any.
+int64_t MemoryBytes(const WorkerOptions& options, const Backend& backend) {
+  if (options.memory_bytes > 0) return options.memory_bytes;
+  const std::optional<DeviceMemory> memory = backend.memory();
+  return memory.has_value() ? memory->total : MemoryLimitBytes();
+}
+
+tern::worker::v1::WorkerIdentity Identity(const WorkerOptions& options, const Backend& backend) {
   tern::worker::v1::WorkerIdentity identity;
   identity.set_host(HostName());
   identity.set_id(absl::StrFormat("%s-%d-%08x", identity.host(), getpid(), std::random_device()()));
-  identity.set_device(options.device);
-  identity.set_memory_bytes(options.memory_bytes);
+  identity.set_device(options.device.device);
+  identity.set_memory_bytes(MemoryBytes(options, backend));
   identity.set_version(kVersion);
   identity.set_supervisor(options.supervisor);
   return identity;
@@ -90,11 +99,11 @@ void RunUntilSignalled(const WorkerOptions& options, ShutdownSignal& signal, Lea
 }
 
 absl::Status Serve(const WorkerOptions& options, ShutdownSignal& signal, Backend& backend) {
-  const tern::worker::v1::WorkerIdentity identity = Identity(options);
+  const tern::worker::v1::WorkerIdentity identity = Identity(options, backend);
   WorkerMetrics metrics(kVersion);
   const auto stub = tern::worker::v1::WorkerService::NewStub(OpenServerChannel(options.server));
   BlobClient blobs(*stub, metrics);
-  JobTaskRunner runner(backend, blobs, metrics, options.threads, identity.id());
+  JobTaskRunner runner(backend, blobs, metrics, options.device.threads, identity.id());
   GrpcSynchronizer server(*stub, metrics);
   LeaseLoop loop(server, identity, runner, metrics);
   TERN_ASSIGN_OR_RETURN(const auto page, MetricsPage::Start(options.metrics, metrics.registry(),
@@ -104,8 +113,8 @@ absl::Status Serve(const WorkerOptions& options, ShutdownSignal& signal, Backend
       {{"worker", identity.id()},
        {"server", options.server},
        {"device", backend.name()},
-       {"threads", options.threads},
-       {"memory_bytes", options.memory_bytes},
+       {"threads", options.device.threads},
+       {"memory_bytes", identity.memory_bytes()},
        {"metrics_port", page->port()},
        {"version", kVersion}});
   RunUntilSignalled(options, signal, loop);
@@ -140,12 +149,12 @@ int Main(int argc, const char* const* argv) {
   SetLogProgram("tern-worker");
   SetLogLevel(options->log_level);
   if (options->evaluate) {
-    const auto backend = CreateBackend(options->device, options->threads);
+    const auto backend = CreateBackend(options->device);
     return ExitCodeOf(backend.ok() ? EvaluateHere(*options, **backend) : backend.status());
   }
   RouteGrpcLog();
   ShutdownSignal signal;  // before the backend starts its threads
-  const auto backend = CreateBackend(options->device, options->threads);
+  const auto backend = CreateBackend(options->device);
   return ExitCodeOf(backend.ok() ? Serve(*options, signal, **backend) : backend.status());
 }
 

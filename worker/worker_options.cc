@@ -11,9 +11,14 @@
 #include "absl/strings/str_replace.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/program_flags.h"
-#include "worker/agent/process_memory.h"
 
-ABSL_FLAG(std::string, device, "cpu", "What to compute on.");
+ABSL_FLAG(std::string, device, "cpu",
+          "What to compute on: cpu, cuda:N, or auto for cuda:0 where there is one and else cpu.");
+ABSL_FLAG(std::string, activations, "auto",
+          "What activations are held in: float32, bf16 (on CUDA only), or auto: bf16 on CUDA and "
+          "float32 on the CPU.");
+ABSL_FLAG(int64_t, device_memory, 0,
+          "CUDA memory that tensors may take, in bytes; 0: all the device has.");
 ABSL_FLAG(int32_t, threads, 0, "CPU threads to compute on; 0: one for each core.");
 
 ABSL_FLAG(std::string, server, "", "Address of the job server, HOST:PORT. Required.");
@@ -21,9 +26,10 @@ ABSL_FLAG(std::string, metrics, "127.0.0.1:0",
           "Address of /metrics, /livez and /readyz, HOST:PORT; port 0 picks a free one.");
 ABSL_FLAG(std::string, port_file, "",
           "File that is given the metrics address, as JSON, once it is served.");
-ABSL_FLAG(int64_t, memory, 0,
-          "Memory the worker may use, in bytes, as the server is told; 0: what the machine or the "
-          "control group has.");
+ABSL_FLAG(
+    int64_t, memory, 0,
+    "Memory the worker may use, in bytes, as the server is told; 0: what the device has, or for "
+    "the CPU the machine or the control group.");
 ABSL_FLAG(std::string, supervisor, "", "Set by a server for the workers it starts itself.");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(25),
           "Time to finish the task in work on SIGTERM, e.g. 25s or 10m; then it is given back. A "
@@ -60,6 +66,32 @@ absl::Status RefuseFlags(std::initializer_list<absl::string_view> names, absl::s
   return absl::OkStatus();
 }
 
+absl::Status ReadDevice(DeviceOptions& device) {
+  device.device = absl::GetFlag(FLAGS_device);
+  device.threads = absl::GetFlag(FLAGS_threads);
+  if (device.threads < 0 || device.threads > 1024) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads: ", device.threads, " is not between 0 and 1024"));
+  }
+  if (device.threads == 0) {
+    device.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  const std::string activations = absl::GetFlag(FLAGS_activations);
+  if (activations == "float32") {
+    device.activation_type = ElementType::kF32;
+  } else if (activations == "bf16") {
+    device.activation_type = ElementType::kBF16;
+  } else if (activations != "auto") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--activations: \"", activations, "\" is not auto, bf16 or float32"));
+  }
+  device.memory_limit = absl::GetFlag(FLAGS_device_memory);
+  if (device.memory_limit < 0) {
+    return absl::InvalidArgumentError("--device-memory: must not be negative");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadServing(WorkerOptions& options) {
   TERN_RETURN_IF_ERROR(
       RefuseFlags({"text", "window", "windows", "against"}, "goes with tern-worker evaluate DIR"));
@@ -73,7 +105,6 @@ absl::Status ReadServing(WorkerOptions& options) {
     return absl::InvalidArgumentError("--server: must name the job server's address");
   }
   if (options.memory_bytes < 0) return absl::InvalidArgumentError("--memory: must not be negative");
-  if (options.memory_bytes == 0) options.memory_bytes = MemoryLimitBytes();
   TERN_RETURN_IF_ERROR(CheckDrainTimeout(options.drain_timeout));
   options.log_level = absl::GetFlag(FLAGS_log_level);
   return absl::OkStatus();
@@ -111,15 +142,7 @@ absl::StatusOr<WorkerOptions> ReadWorkerOptions(int argc, const char* const* arg
   }
   TERN_RETURN_IF_ERROR(ParseProgramFlags(static_cast<int>(flags.size()), flags.data(), kSummary));
 
-  options.device = absl::GetFlag(FLAGS_device);
-  options.threads = absl::GetFlag(FLAGS_threads);
-  if (options.threads < 0 || options.threads > 1024) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--threads: ", options.threads, " is not between 0 and 1024"));
-  }
-  if (options.threads == 0) {
-    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  }
+  TERN_RETURN_IF_ERROR(ReadDevice(options.device));
   if (options.evaluate && options.evaluation.checkpoint.empty()) {
     return absl::InvalidArgumentError("evaluate: must be followed by the checkpoint's folder");
   }

@@ -8,19 +8,19 @@
 #include "absl/time/time.h"
 #include "proto/service/log.h"
 #include "worker/agent/local_evaluation.h"
+#include "worker/backend/device.h"
 
 namespace tern {
 
 // What tern-worker's command line says.
 struct WorkerOptions {
-  std::string device;
-  int threads = 0;  // at least 1
+  DeviceOptions device;  // threads: at least 1
 
   // tern-worker: serves a job server.
   std::string server;
   std::string metrics;
   std::string port_file;
-  int64_t memory_bytes = 0;
+  int64_t memory_bytes = 0;  // 0: what there is
   std::string supervisor;
   absl::Duration drain_timeout;
   LogLevel log_level = LogLevel::kInfo;

@@ -45,20 +45,27 @@ class Layer {
     for (float& value : moment) value *= 1.01f;
     cross = Matrix(m, m);
     backend->Upload(moment.data(), cross).IgnoreError();
-    order.resize(m);
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<int32_t> all(m);
+    std::iota(all.begin(), all.end(), 0);
+    order = Integers(m);
+    backend->Upload(all.data(), order).IgnoreError();
   }
 
   Tensor Matrix(int64_t rows, int64_t cols) {
     return backend->Allocate(ElementType::kF32, rows, cols).value();
   }
 
+  Tensor Integers(int64_t count) {
+    Tensor tensor = backend->Allocate(ElementType::kI32, 1, count).value();
+    backend->Zero(tensor).IgnoreError();
+    return tensor;
+  }
+
   TernaryOps& ops() { return backend->ternary(); }
 
   const int64_t n, m;
   const std::unique_ptr<Backend> backend = CreateBackend("cpu", 2).value();
-  Tensor w, h, cross;
-  std::vector<int32_t> order;
+  Tensor w, h, cross, order;
 };
 
 // The first group of a layer, up to the operation that is timed.
@@ -67,18 +74,19 @@ class Group : public Layer {
   Group(int64_t n, int64_t m) : Layer(n, m) {
     ops().InvertDamped(h, 0.01, Matrix(m, m), inverse).IgnoreError();
     ops().GatherColumns(w, columns(), w_b).IgnoreError();
-    ops().FitGrid(w_b, 100, trits, alpha, mu).IgnoreError();
+    ops().FitGrid(w_b, 100, trits, alpha, mu, counts).IgnoreError();
     ops().GridError(w_b, trits, alpha, mu, error).IgnoreError();
-    ops().DowndateInverse(inverse, order, u_bb, u_br, next_inverse).IgnoreError();
+    ops().DowndateInverse(inverse, order, u_bb, u_br, next_inverse, failures).IgnoreError();
   }
 
-  std::span<const int32_t> columns() const { return std::span(order).first(kGroup); }
+  Tensor columns() const { return order.Reshape(m, 1).Rows(0, kGroup).Reshape(1, kGroup); }
 
   const int64_t rest = m - kGroup;
   const Tensor inverse = Matrix(m, m);
   const Tensor w_b = Matrix(n, kGroup), error = Matrix(n, kGroup);
   const Tensor trits = backend->Allocate(ElementType::kI8, n, kGroup).value();
   const Tensor alpha = Matrix(1, n), mu = Matrix(1, n);
+  const Tensor counts = Integers(2), failures = Integers(1);
   const Tensor u_bb = Matrix(kGroup, kGroup), u_br = Matrix(kGroup, rest);
   const Tensor next_inverse = Matrix(rest, rest);
 };
@@ -101,7 +109,8 @@ void BM_DowndateInverse(benchmark::State& state) {
   Group group(1, state.range(0));
   for (auto _ : state) {
     group.ops()
-        .DowndateInverse(group.inverse, group.order, group.u_bb, group.u_br, group.next_inverse)
+        .DowndateInverse(group.inverse, group.order, group.u_bb, group.u_br, group.next_inverse,
+                         group.failures)
         .IgnoreError();
   }
   const auto rest = static_cast<double>(group.rest);
@@ -175,12 +184,12 @@ BENCHMARK(BM_ColumnSimilarity)
 
 void BM_FitGrid(benchmark::State& state) {
   Group group(state.range(0), 256);
-  int64_t rounds = 0;
   for (auto _ : state) {
-    rounds = group.ops().FitGrid(group.w_b, 100, group.trits, group.alpha, group.mu)->rounds;
+    group.ops()
+        .FitGrid(group.w_b, 100, group.trits, group.alpha, group.mu, group.counts)
+        .IgnoreError();
   }
   state.SetItemsProcessed(state.iterations() * group.n);
-  state.counters["rounds"] = static_cast<double>(rounds) / static_cast<double>(group.n);
 }
 BENCHMARK(BM_FitGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseRealTime();
 
@@ -201,11 +210,11 @@ void BM_QuantizeLayer(benchmark::State& state) {
   Layer layer(state.range(0), state.range(1));
   std::map<std::string, double> seconds;
   for (auto _ : state) {
-    StageClock clock;
+    StageClock clock(*layer.backend);
     auto quantizer =
         LayerQuantizer::Create(*layer.backend, Pt2LlmOptions(), layer.h, layer.cross, clock);
     if (!quantizer->Quantize(layer.w, nullptr).ok()) state.SkipWithError("not quantized");
-    seconds = clock.seconds();
+    seconds = clock.TakeSeconds().value();
   }
   for (const auto& [stage, value] : seconds) state.counters[stage] = value;
   // The inverse m³, downdates m³/3, asymmetry 2m³/3; n·m² each for compensation, its asymmetric

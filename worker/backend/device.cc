@@ -1,9 +1,12 @@
 #include "worker/backend/device.h"
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "worker/backend/cpu/compiled_features.h"
 #include "worker/backend/cpu/cpu_backend.h"
+#include "worker/backend/cuda/cuda_library.h"
 
 namespace tern {
 namespace {
@@ -37,18 +40,49 @@ absl::Status CheckCpu() {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Backend>> CreateBackend(absl::string_view device, int threads) {
-  if (device != "cpu") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("device \"", device, "\" is not built in; this program has: cpu"));
+// The CUDA device that a device's name asks for; nothing for the CPU.
+absl::StatusOr<std::optional<int>> CudaOrdinal(absl::string_view device) {
+  if (device == "cpu") return std::nullopt;
+  if (device == "auto") {
+    return CountCudaDevices() > 0 ? std::optional<int>(0) : std::nullopt;
   }
-  if (threads < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("threads: ", threads, " is negative"));
+  if (device == "cuda") return 0;
+  int ordinal = 0;
+  absl::string_view number = device;
+  if (absl::ConsumePrefix(&number, "cuda:") && absl::SimpleAtoi(number, &ordinal) && ordinal >= 0) {
+    return ordinal;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("device \"", device, "\" is not cpu, cuda:N or auto"));
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> CreateOnCpu(const DeviceOptions& options) {
+  if (options.threads < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("threads: ", options.threads, " is negative"));
+  }
+  if (options.activation_type.value_or(ElementType::kF32) != ElementType::kF32) {
+    return absl::InvalidArgumentError("device \"cpu\" computes in float32 only");
   }
   if (absl::Status status = CheckCpu(); !status.ok()) return status;
-  return CreateCpuBackend(threads);
+  return CreateCpuBackend(options.threads);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Backend>> CreateBackend(const DeviceOptions& options) {
+  const absl::StatusOr<std::optional<int>> ordinal = CudaOrdinal(options.device);
+  if (!ordinal.ok()) return ordinal.status();
+  if (!ordinal->has_value()) return CreateOnCpu(options);
+  return OpenCuda({.ordinal = **ordinal,
+                   .activation_type = options.activation_type.value_or(ElementType::kBF16),
+                   .memory_limit = options.memory_limit});
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> CreateBackend(absl::string_view device, int threads) {
+  DeviceOptions options;
+  options.device = std::string(device);
+  options.threads = threads;
+  return CreateBackend(options);
 }
 
 }  // namespace tern

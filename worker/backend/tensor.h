@@ -5,13 +5,27 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace tern {
 
-enum class ElementType { kF32, kI32, kI8 };
+enum class ElementType { kF32, kBF16, kF16, kI32, kI8, kU8 };
 
-inline int64_t SizeOf(ElementType type) { return type == ElementType::kI8 ? 1 : 4; }
+inline constexpr int64_t SizeOf(ElementType type) {
+  switch (type) {
+    case ElementType::kF32:
+    case ElementType::kI32:
+      return 4;
+    case ElementType::kBF16:
+    case ElementType::kF16:
+      return 2;
+    case ElementType::kI8:
+    case ElementType::kU8:
+      return 1;
+  }
+  return 0;
+}
 
 // A row-major, densely packed rows × cols matrix in a backend's memory. A handle: copies and views
 // share the storage, which is freed with the last of them. Only backends look at data(); everyone
@@ -54,6 +68,13 @@ class Tensor {
   template <typename T>
   T* data() const {
     return static_cast<T*>(data_);
+  }
+
+  // The elements, of a tensor in host memory.
+  template <typename T>
+  std::span<const T> values() const {
+    assert(static_cast<int64_t>(sizeof(T)) == SizeOf(type_));
+    return {static_cast<const T*>(data_), static_cast<size_t>(elements())};
   }
 
  private:

@@ -2,7 +2,6 @@
 #define TERN_WORKER_BACKEND_TERNARY_OPS_H_
 
 #include <cstdint>
-#include <span>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,10 +12,13 @@ namespace tern {
 // How the error E of a group is spread over the columns after it (see CompensateColumns).
 enum class Compensation { kExact, kReleased };
 
-// What fitting found in the rows of one group.
-struct GridFit {
-  int64_t rounds = 0;         // of ITF, summed over the rows
-  int64_t constant_rows = 0;  // rows whose T ended constant, where α is not determined
+// A ternary matrix as checkpoints store it: its columns in the order of quantization, groups of
+// `group_size` one after the other (the last may be narrower).
+struct PackedTernary {
+  Tensor trits;  // U8 [n, ceil(m/5)], five a byte: Σ (t_i + 1)·3^i, little end first
+  Tensor alpha;  // F16 [n, groups]
+  Tensor mu;     // F16 [n, groups]
+  Tensor perm;   // I32 [1,m]: column c is column perm[c] of the weight; empty: c
 };
 
 // What ternarizing one group of columns of a linear layer, and compensating its error in the
@@ -24,9 +26,9 @@ struct GridFit {
 // inputs' second moment is h[m,m]; a group's n × g part is approximated by α_i·T_ij + μ_i, one
 // (α, μ) per row, T in {-1, 0, 1}.
 //
-// Trits are I8, all else float32. The grid of a group is alpha[1,n] and mu[1,n]. Sums that decide
-// α and μ are float64. Lists of columns are host memory; `order` arranges the columns of the matrix
-// it comes with: a group's g first, in their order of quantization, then the others.
+// Trits are I8, lists of columns and counts I32, all else float32. The grid of a group is
+// alpha[1,n] and mu[1,n]. Sums that decide α and μ are float64. `order` arranges the columns of the
+// matrix it comes with: a group's g first, in their order of quantization, then the others.
 //
 // Results depend on the arguments alone, never on how many threads compute them. Outputs must not
 // overlap inputs unless said so.
@@ -37,12 +39,17 @@ class TernaryOps {
   // diagonal[1,m] of h[m,m].
   virtual absl::Status Diagonal(const Tensor& h, const Tensor& diagonal) = 0;
 
-  // to[:,c] = from[:, columns[c]].
-  virtual absl::Status GatherColumns(const Tensor& from, std::span<const int32_t> columns,
+  // to[:,c] = from[:, columns[c]]; from is float32 or I32.
+  virtual absl::Status GatherColumns(const Tensor& from, const Tensor& columns,
                                      const Tensor& to) = 0;
 
   // w[:, columns[c]] = 0.
-  virtual absl::Status ZeroColumns(std::span<const int32_t> columns, const Tensor& w) = 0;
+  virtual absl::Status ZeroColumns(const Tensor& columns, const Tensor& w) = 0;
+
+  // Arranges columns for the next group by scores[1,m]: in order[1,m] first the `group` columns of
+  // largest score, in falling order of score and, at equal score, rising order of index; then the
+  // others in rising order of index. NaN counts as the smallest score.
+  virtual absl::Status OrderColumns(const Tensor& scores, int64_t group, const Tensor& order) = 0;
 
   // Structural similarity (PT²-LLM §3.3): scores[1,m], score_j = u_j · mean_k(u_k) with
   // u_j = w_j / ‖w_j‖, and 0 for a zero column.
@@ -54,9 +61,10 @@ class TernaryOps {
   //   α = (g·Σwt - Σt·Σw) / (g·Σt² - (Σt)²), μ = (Σw - α·Σt) / g,
   //   t = the nearest of -1, 0, 1 to (w - μ) / α, and 0 half-way,
   // until t no longer changes; every row stops by itself. While t is constant, α keeps its last
-  // value. max_rounds = 0 leaves the initial grid.
-  virtual absl::StatusOr<GridFit> FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
-                                          const Tensor& alpha, const Tensor& mu) = 0;
+  // value. max_rounds = 0 leaves the initial grid. Adds to counts[1,2] the rounds of all rows, and
+  // the rows whose t ended constant, where α is not determined.
+  virtual absl::Status FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
+                               const Tensor& alpha, const Tensor& mu, const Tensor& counts) = 0;
 
   // Activation-aware alignment (AGA, eq. 12): alpha and mu that minimise (w - ŵ)·C·(w - ŵ)ᵀ in
   // every row of w[n,g], trits unchanged, C = h[columns, columns]. With a = tCtᵀ, b = tC1, d =
@@ -64,8 +72,7 @@ class TernaryOps {
   //   α = (d·y₁ - b·y₂) / (a·d - b²), μ = (a·y₂ - b·y₁) / (a·d - b²).
   // Where a·d - b² vanishes against a·d the row keeps its grid.
   virtual absl::Status AlignGrid(const Tensor& w, const Tensor& trits, const Tensor& h,
-                                 std::span<const int32_t> columns, const Tensor& alpha,
-                                 const Tensor& mu) = 0;
+                                 const Tensor& columns, const Tensor& alpha, const Tensor& mu) = 0;
 
   // Every value becomes the nearest fp16 one, ties to even, at most ±65504.
   virtual absl::Status RoundToHalf(const Tensor& values) = 0;
@@ -84,33 +91,40 @@ class TernaryOps {
   //   u_bb[g,g] = U_BB, upper: U_BBᵀ·U_BB = inverse_BB;
   //   u_br[g,m-g] = U_BR = U_BB⁻ᵀ·inverse_BR;
   //   next[m-g,m-g] = inverse_RR - U_BRᵀ·U_BR = (H_RR)⁻¹, R in the order given.
-  // False when inverse_BB is not positive definite.
-  virtual absl::StatusOr<bool> DowndateInverse(const Tensor& inverse,
-                                               std::span<const int32_t> order, const Tensor& u_bb,
-                                               const Tensor& u_br, const Tensor& next) = 0;
+  // When inverse_BB is not positive definite, adds 1 to failures[1,1], and the results are of no
+  // use.
+  virtual absl::Status DowndateInverse(const Tensor& inverse, const Tensor& order,
+                                       const Tensor& u_bb, const Tensor& u_br, const Tensor& next,
+                                       const Tensor& failures) = 0;
 
   // The part of P = lambda·triu(D·Uᵀ, 1)·U that carries group B to the columns R after it
   // (asymmetric calibration, GPTAQ), D = cross - h:
   //   p[g,m-g] = lambda·(D_BR·next + strict_upper(D_BB·U_BBᵀ + D_BR·U_BRᵀ)·U_BR).
   // cross and h are whole; `columns` names B and R in them, B = the first g, g = u_bb.rows();
   // u_bb, u_br and next are as DowndateInverse left them.
-  virtual absl::Status AsymmetryTerm(const Tensor& cross, const Tensor& h,
-                                     std::span<const int32_t> columns, const Tensor& u_bb,
-                                     const Tensor& u_br, const Tensor& next, double lambda,
-                                     const Tensor& p) = 0;
+  virtual absl::Status AsymmetryTerm(const Tensor& cross, const Tensor& h, const Tensor& columns,
+                                     const Tensor& u_bb, const Tensor& u_br, const Tensor& next,
+                                     double lambda, const Tensor& p) = 0;
 
   // next[n,m-g] = w_R - F·U_BR + w_B·p, for w[n,m] and B, R as in DowndateInverse, with
   //   kExact:    F = error·U_BB⁻¹, optimal for the given error;
   //   kReleased: F = error / diag(U_BB), column by column.
   // p is empty where there is no asymmetric term.
-  virtual absl::Status CompensateColumns(const Tensor& w, std::span<const int32_t> order,
-                                         const Tensor& error, const Tensor& u_bb,
-                                         const Tensor& u_br, const Tensor& p,
+  virtual absl::Status CompensateColumns(const Tensor& w, const Tensor& order, const Tensor& error,
+                                         const Tensor& u_bb, const Tensor& u_br, const Tensor& p,
                                          Compensation compensation, const Tensor& next) = 0;
 
   // tr((w - w_hat)·h·(w - w_hat)ᵀ) for symmetric h; w_hat is zero when empty.
   virtual absl::StatusOr<double> OutputEnergy(const Tensor& w, const Tensor& w_hat,
                                               const Tensor& h) = 0;
+
+  // The stored form of a fit: trits holds the [n,g] of each group after the one before, alpha and
+  // mu are [groups,n], all rounded to fp16 already. `packed.perm` is the caller's.
+  virtual absl::Status Pack(const Tensor& trits, const Tensor& alpha, const Tensor& mu,
+                            int64_t group_size, const PackedTernary& packed) = 0;
+
+  // w[n,m] = α·T + μ in the weight's own order of columns, float32 or bf16.
+  virtual absl::Status Unpack(const PackedTernary& packed, int64_t group_size, const Tensor& w) = 0;
 };
 
 }  // namespace tern

@@ -19,15 +19,18 @@ struct AttentionShape {
   int64_t sliding_window;  // 0: full causal; else position i sees i - sliding_window + 1 … i
 };
 
-// The forward pass of a decoder-only transformer. All tensors float32 except token ids (I32).
+// The forward pass of a decoder-only transformer. The residual stream h, norm weights, RoPE tables
+// and logits are float32, what linear layers read and write activations (Backend::activation_type),
+// token ids I32.
 class TransformerOps {
  public:
   virtual ~TransformerOps() = default;
 
-  // out[t,d] = table[ids[t], :]. ids are in range.
+  // out[t,d] = table[ids[t], :], float32. ids are in range.
   virtual absl::Status Embed(const Tensor& table, const Tensor& ids, const Tensor& out) = 0;
 
-  // out = x / sqrt(mean(x²) + eps) · weight, per row of x[t,d]; weight[1,d]. out may be x.
+  // out = x / sqrt(mean(x²) + eps) · weight, per row of x[t,d]; weight[1,d]. x is float32
+  // or an activation, out an activation; it may be x where their types agree.
   virtual absl::Status RmsNorm(const Tensor& x, const Tensor& weight, double eps,
                                const Tensor& out) = 0;
 

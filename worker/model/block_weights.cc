@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/dtype.h"
+#include "checkpoint/safetensors_reader.h"
 #include "checkpoint/status_macros.h"
 
 namespace tern {
@@ -16,6 +18,40 @@ absl::StatusOr<Tensor> LoadTensor(Backend& backend, const std::string& name, int
   TERN_RETURN_IF_ERROR(read(name, std::span<float>(host.get(), rows * cols)));
   TERN_ASSIGN_OR_RETURN(Tensor tensor, backend.Allocate(ElementType::kF32, rows, cols));
   TERN_RETURN_IF_ERROR(backend.Upload(host.get(), tensor));
+  return tensor;
+}
+
+ElementType TypeOf(DType dtype) {
+  switch (dtype) {
+    case DType::kBF16:
+      return ElementType::kBF16;
+    case DType::kF16:
+      return ElementType::kF16;
+    default:
+      return ElementType::kF32;
+  }
+}
+
+absl::StatusOr<Tensor> Converted(Backend& backend, const Tensor& tensor, ElementType type) {
+  if (tensor.type() == type) return tensor;
+  TERN_ASSIGN_OR_RETURN(Tensor converted, backend.Allocate(type, tensor.rows(), tensor.cols()));
+  TERN_RETURN_IF_ERROR(backend.Convert(tensor, converted));
+  return converted;
+}
+
+// As the file has it, without a detour through float32.
+absl::StatusOr<Tensor> LoadAsStored(Backend& backend, const ModelFolder& model,
+                                    const std::string& name, const LinearShape& shape) {
+  TERN_ASSIGN_OR_RETURN(const TensorView view, model.Get(name));
+  if (!IsWeightDType(view.dtype) ||
+      static_cast<int64_t>(view.bytes.size()) != shape.rows * shape.cols * DTypeSize(view.dtype)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": not a matrix of ", shape.rows, "x", shape.cols, " floats"));
+  }
+  TERN_ASSIGN_OR_RETURN(Tensor tensor,
+                        backend.Allocate(TypeOf(view.dtype), shape.rows, shape.cols));
+  TERN_RETURN_IF_ERROR(backend.Upload(view.bytes.data(), tensor));
+  model.Release(name);
   return tensor;
 }
 
@@ -54,23 +90,48 @@ absl::StatusOr<BlockWeights> LoadBlock(Backend& backend, const ModelFolder& mode
   };
   TERN_ASSIGN_OR_RETURN(BlockWeights weights,
                         LoadNormsAndBiases(backend, model.config(), block, read));
+  const ElementType type = backend.activation_type();
   for (const LinearKind kind : LinearKinds()) {
     const LinearShape shape = ShapeOf(model.config(), kind);
-    TERN_ASSIGN_OR_RETURN(
-        weights.weight[kind],
-        LoadTensor(backend, LinearName(block, kind) + ".weight", shape.rows, shape.cols, read));
+    const std::string name = LinearName(block, kind) + ".weight";
+    if (type == ElementType::kF32) {
+      TERN_ASSIGN_OR_RETURN(weights.weight[kind],
+                            LoadTensor(backend, name, shape.rows, shape.cols, read));
+      continue;
+    }
+    TERN_ASSIGN_OR_RETURN(const Tensor stored, LoadAsStored(backend, model, name, shape));
+    TERN_ASSIGN_OR_RETURN(weights.weight[kind], Converted(backend, stored, type));
+    if (stored.type() != type) weights.rounded[kind] = stored;
   }
   return weights;
 }
 
+absl::StatusOr<Tensor> ExactWeight(Backend& backend, LinearKind kind, const BlockWeights& weights) {
+  const auto rounded = weights.rounded.find(kind);
+  const Tensor& exact =
+      rounded == weights.rounded.end() ? weights.weight.at(kind) : rounded->second;
+  return Converted(backend, exact, ElementType::kF32);
+}
+
 absl::Status UseTernaryWeight(Backend& backend, LinearKind kind, const TernaryLayer& layer,
                               BlockWeights& weights) {
-  const int64_t elements = layer.rows * layer.cols;
-  const auto host = std::make_unique_for_overwrite<float[]>(elements);
-  Dequantize(layer, std::span<float>(host.get(), elements));
-  TERN_ASSIGN_OR_RETURN(Tensor tensor, backend.Allocate(ElementType::kF32, layer.rows, layer.cols));
-  TERN_RETURN_IF_ERROR(backend.Upload(host.get(), tensor));
+  const auto upload = [&](ElementType type, int64_t rows, const auto& values,
+                          Tensor& tensor) -> absl::Status {
+    if (values.empty()) return absl::OkStatus();
+    TERN_ASSIGN_OR_RETURN(tensor,
+                          backend.Allocate(type, rows, static_cast<int64_t>(values.size()) / rows));
+    return backend.Upload(values.data(), tensor);
+  };
+  PackedTernary packed;
+  TERN_RETURN_IF_ERROR(upload(ElementType::kU8, layer.rows, layer.trits, packed.trits));
+  TERN_RETURN_IF_ERROR(upload(ElementType::kF16, layer.rows, layer.alpha, packed.alpha));
+  TERN_RETURN_IF_ERROR(upload(ElementType::kF16, layer.rows, layer.mu, packed.mu));
+  TERN_RETURN_IF_ERROR(upload(ElementType::kI32, 1, layer.perm, packed.perm));
+  TERN_ASSIGN_OR_RETURN(Tensor tensor,
+                        backend.Allocate(backend.activation_type(), layer.rows, layer.cols));
+  TERN_RETURN_IF_ERROR(backend.ternary().Unpack(packed, layer.group_size, tensor));
   weights.weight[kind] = tensor;
+  weights.rounded.erase(kind);
   return absl::OkStatus();
 }
 

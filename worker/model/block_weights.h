@@ -17,13 +17,15 @@
 
 namespace tern {
 
-// One block's tensors in a backend's memory, float32. Absent biases and norms are empty tensors.
-// Copies share their tensors.
+// One block's tensors in a backend's memory. Linear weights are of its activation type, the rest is
+// float32. Absent biases and norms are empty tensors. Copies share their tensors.
 struct BlockWeights {
   std::map<LinearKind, Tensor> weight;  // [out, in]
-  std::map<LinearKind, Tensor> bias;    // [1, out]
-  Tensor attention_norm, mlp_norm;      // [1, hidden]
-  Tensor q_norm, k_norm;                // [1, head_dim]
+  std::map<LinearKind, Tensor>
+      rounded;                        // of those that lost digits to that type: as the file has it
+  std::map<LinearKind, Tensor> bias;  // [1, out]
+  Tensor attention_norm, mlp_norm;    // [1, hidden]
+  Tensor q_norm, k_norm;              // [1, head_dim]
 };
 
 absl::StatusOr<BlockWeights> LoadBlock(Backend& backend, const ModelFolder& model, int64_t block);
@@ -34,6 +36,9 @@ using ReadTensor = absl::FunctionRef<absl::Status(absl::string_view name, std::s
 // The block's norms and biases alone; its weights are empty tensors.
 absl::StatusOr<BlockWeights> LoadNormsAndBiases(Backend& backend, const ModelConfig& config,
                                                 int64_t block, ReadTensor read);
+
+// The weight of `kind` in float32, as the model's file has it.
+absl::StatusOr<Tensor> ExactWeight(Backend& backend, LinearKind kind, const BlockWeights& weights);
 
 // Replaces the weight of `kind` by the stored form's values (packed trits, fp16 grid), in a tensor
 // of its own: copies made of `weights` before keep the old one.

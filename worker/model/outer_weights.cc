@@ -23,13 +23,17 @@ TensorView RowOf(const TensorView& matrix, int64_t row) {
 }
 
 absl::StatusOr<Tensor> LoadOuter(Backend& backend, const WeightSource& source,
-                                 absl::string_view name, int64_t rows, int64_t cols) {
+                                 absl::string_view name, int64_t rows, int64_t cols,
+                                 ElementType type) {
   TERN_ASSIGN_OR_RETURN(const TensorView view, source.Outer(name));
   const auto host = std::make_unique_for_overwrite<float[]>(rows * cols);
   TERN_RETURN_IF_ERROR(ReadFloat(view, std::span<float>(host.get(), rows * cols)));
   TERN_ASSIGN_OR_RETURN(Tensor tensor, backend.Allocate(ElementType::kF32, rows, cols));
   TERN_RETURN_IF_ERROR(backend.Upload(host.get(), tensor));
-  return tensor;
+  if (type == ElementType::kF32) return tensor;
+  TERN_ASSIGN_OR_RETURN(Tensor converted, backend.Allocate(type, rows, cols));
+  TERN_RETURN_IF_ERROR(backend.Convert(tensor, converted));
+  return converted;
 }
 
 }  // namespace
@@ -73,18 +77,19 @@ absl::StatusOr<LanguageHead> LanguageHead::Load(Backend& backend, const WeightSo
   const ModelConfig& config = source.config();
   LanguageHead head(backend);
   head.eps_ = config.rms_norm_eps;
-  TERN_ASSIGN_OR_RETURN(head.norm_,
-                        LoadOuter(backend, source, "model.norm.weight", 1, config.hidden_size));
+  TERN_ASSIGN_OR_RETURN(head.norm_, LoadOuter(backend, source, "model.norm.weight", 1,
+                                              config.hidden_size, ElementType::kF32));
   TERN_ASSIGN_OR_RETURN(
       head.projection_,
       LoadOuter(backend, source, config.tied_embeddings ? kEmbedding : "lm_head.weight",
-                config.vocab_size, config.hidden_size));
+                config.vocab_size, config.hidden_size, backend.activation_type()));
   return head;
 }
 
 absl::Status LanguageHead::Logits(const Tensor& h, const Tensor& logits) {
   if (normalized_.empty() || normalized_.rows() < h.rows()) {
-    TERN_ASSIGN_OR_RETURN(normalized_, backend_->Allocate(ElementType::kF32, h.rows(), h.cols()));
+    TERN_ASSIGN_OR_RETURN(normalized_,
+                          backend_->Allocate(backend_->activation_type(), h.rows(), h.cols()));
   }
   const Tensor x = normalized_.Rows(0, h.rows());
   TERN_RETURN_IF_ERROR(backend_->transformer().RmsNorm(h, norm_, eps_, x));

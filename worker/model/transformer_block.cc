@@ -10,13 +10,11 @@
 namespace tern {
 namespace {
 
-constexpr int64_t kBatchTokens = 4096;
-
-// The first `rows` rows of `scratch`, which is made larger where it has fewer.
+// The first `rows` rows of `scratch`, activations, which is made larger where it has fewer.
 absl::StatusOr<Tensor> Scratch(Backend& backend, int64_t rows, int64_t cols, Tensor& scratch) {
   if (scratch.empty() || scratch.rows() < rows) {
     scratch = Tensor();  // frees the old one first
-    TERN_ASSIGN_OR_RETURN(scratch, backend.Allocate(ElementType::kF32, rows, cols));
+    TERN_ASSIGN_OR_RETURN(scratch, backend.Allocate(backend.activation_type(), rows, cols));
   }
   return scratch.Rows(0, rows);
 }
@@ -105,7 +103,7 @@ absl::Status TransformerBlock::AddMlpOutput(const BlockWeights& weights, const T
 }
 
 int64_t TransformerBlock::BatchWindows() const {
-  return std::max<int64_t>(1, kBatchTokens / shape_.window_length);
+  return std::max<int64_t>(1, backend_->batch_tokens() / shape_.window_length);
 }
 
 absl::Status TransformerBlock::Forward(const BlockWeights& weights, const Tensor& h) {

@@ -28,21 +28,23 @@ class BlockQuantization {
         control_(control),
         state_(state),
         streams_(streams),
-        progress_(config, state.tokens(), !state.full_precision.empty(), control) {}
+        progress_(config, state.tokens(), !state.full_precision.empty(), control),
+        clock_(backend) {}
 
   absl::StatusOr<QuantizedBlock> Run() {
     for (const std::vector<LinearKind>& set : CalibrationSets()) {
       TERN_RETURN_IF_ERROR(QuantizeSet(set));
     }
-    clock_.Enter(kForwardStage);
+    TERN_RETURN_IF_ERROR(clock_.Enter(kForwardStage));
     for (int64_t batch = 0; batch < streams_.batches(); ++batch) {
       TERN_RETURN_IF_ERROR(control_.Check());
       TERN_RETURN_IF_ERROR(streams_.Finish(batch));
       progress_.FinishedBatch(streams_.batches());
     }
-    clock_.Stop();
+    TERN_RETURN_IF_ERROR(clock_.Stop());
     ++state_.next_block;
     Summarize();
+    TERN_ASSIGN_OR_RETURN(block_.metrics.seconds, clock_.TakeSeconds());
     return std::move(block_);
   }
 
@@ -54,13 +56,14 @@ class BlockQuantization {
         LayerQuantizer::Create(backend_, options_, moments.hessian, moments.cross, clock_));
     for (const LinearKind kind : set) {
       TERN_RETURN_IF_ERROR(control_.Check());
-      absl::StatusOr<QuantizedLayer> quantized =
-          quantizer.Quantize(streams_.quantized_weights().weight.at(kind), control_.cancelled);
+      TERN_ASSIGN_OR_RETURN(const Tensor weight,
+                            ExactWeight(backend_, kind, streams_.quantized_weights()));
+      absl::StatusOr<QuantizedLayer> quantized = quantizer.Quantize(weight, control_.cancelled);
       if (!quantized.ok()) return Named(kind, quantized.status());
-      clock_.Enter(kForwardStage);
+      TERN_RETURN_IF_ERROR(clock_.Enter(kForwardStage));
       TERN_RETURN_IF_ERROR(
           UseTernaryWeight(backend_, kind, quantized->layer, streams_.quantized_weights()));
-      clock_.Stop();
+      TERN_RETURN_IF_ERROR(clock_.Stop());
       block_.metrics.layers[kind] = quantized->metrics;
       block_.layers[kind] = std::move(quantized->layer);
       progress_.QuantizedLayer(kind);
@@ -79,9 +82,9 @@ class BlockQuantization {
     }
     for (int64_t batch = 0; batch < streams_.batches(); ++batch) {
       TERN_RETURN_IF_ERROR(control_.Check());
-      clock_.Enter(kForwardStage);
+      TERN_RETURN_IF_ERROR(clock_.Enter(kForwardStage));
       TERN_ASSIGN_OR_RETURN(const BlockStreams::Inputs inputs, streams_.Next(set, batch));
-      clock_.Enter(kMomentsStage);
+      TERN_RETURN_IF_ERROR(clock_.Enter(kMomentsStage));
       TERN_RETURN_IF_ERROR(backend_.AccumulateGram(inputs.quantized, moments.hessian));
       if (!moments.cross.empty()) {
         TERN_RETURN_IF_ERROR(
@@ -118,7 +121,6 @@ class BlockQuantization {
     metrics.bits_per_weight = 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
     metrics.tokens = state_.tokens();
     metrics.windows = state_.tokens() / state_.window_length;
-    metrics.seconds = clock_.seconds();
   }
 
   Backend& backend_;

@@ -20,11 +20,11 @@ absl::StatusOr<BlockStreams> BlockStreams::Create(Backend& backend, const ModelC
   const int64_t hidden = state.quantized.cols();
   const int64_t widest = std::max({hidden, streams.attention_width_, streams.mlp_width_});
   const int64_t tokens = std::min(streams.batch_tokens_, state.tokens());
-  TERN_ASSIGN_OR_RETURN(streams.norm_, backend.Allocate(ElementType::kF32, tokens, hidden));
-  TERN_ASSIGN_OR_RETURN(streams.quantized_input_,
-                        backend.Allocate(ElementType::kF32, tokens, widest));
+  const ElementType type = backend.activation_type();
+  TERN_ASSIGN_OR_RETURN(streams.norm_, backend.Allocate(type, tokens, hidden));
+  TERN_ASSIGN_OR_RETURN(streams.quantized_input_, backend.Allocate(type, tokens, widest));
   if (!state.full_precision.empty()) {
-    TERN_ASSIGN_OR_RETURN(streams.full_input_, backend.Allocate(ElementType::kF32, tokens, widest));
+    TERN_ASSIGN_OR_RETURN(streams.full_input_, backend.Allocate(type, tokens, widest));
   }
   return streams;
 }
@@ -65,7 +65,7 @@ absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batc
     if (attention_output_.empty()) {
       TERN_ASSIGN_OR_RETURN(
           attention_output_,
-          backend_->Allocate(ElementType::kF32, state_->tokens(), attention_width_));
+          backend_->Allocate(backend_->activation_type(), state_->tokens(), attention_width_));
     }
     const Tensor a = BatchOf(attention_output_, batch);
     TERN_RETURN_IF_ERROR(block_.AttentionInput(weights, h, norm));

@@ -1,27 +1,15 @@
 #include "worker/quant/column_order.h"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
 #include <numeric>
 #include <random>
 #include <utility>
 
 namespace tern {
 
-std::vector<int32_t> OrderByScore(std::span<const float> scores, int64_t group) {
-  const auto score = [&](int32_t column) {
-    const float value = scores[column];
-    return std::isnan(value) ? -std::numeric_limits<float>::infinity() : value;
-  };
-  std::vector<int32_t> order(scores.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto middle = order.begin() + std::min<int64_t>(group, static_cast<int64_t>(order.size()));
-  std::partial_sort(order.begin(), middle, order.end(), [&](int32_t a, int32_t b) {
-    return score(a) != score(b) ? score(a) > score(b) : a < b;
-  });
-  std::sort(middle, order.end());
-  return order;
+std::vector<float> FallingScores(int64_t columns) {
+  std::vector<float> scores(columns);
+  for (int64_t j = 0; j < columns; ++j) scores[j] = -static_cast<float>(j);
+  return scores;
 }
 
 std::vector<float> RandomScores(int64_t columns, uint64_t seed) {

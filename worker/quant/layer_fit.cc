@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <span>
 #include <utility>
+#include <vector>
 
 #include "checkpoint/status_macros.h"
 #include "worker/quant/column_order.h"
@@ -26,30 +26,30 @@ class LayerFitter {
         storage_(storage),
         clock_(clock),
         n_(problem.weight.rows()),
-        m_(problem.weight.cols()),
-        remaining_(m_) {
-    std::iota(remaining_.begin(), remaining_.end(), 0);
-  }
+        m_(problem.weight.cols()) {}
 
   absl::StatusOr<std::optional<LayerFit>> Run(const std::function<bool()>& cancelled) {
-    clock_.Enter(kFitStage);
+    TERN_RETURN_IF_ERROR(clock_.Enter(kFitStage));
     TERN_RETURN_IF_ERROR(AllocateBuffers());
     TERN_RETURN_IF_ERROR(ScoreStaticOrder());
     w_ = problem_.weight;
     inverse_ = problem_.inverse;
-    while (!remaining_.empty()) {
+    for (int64_t done = 0; done < m_; done += std::min(options_.group_size, m_ - done)) {
       if (cancelled && cancelled()) return absl::CancelledError("the layer's fit was cancelled");
-      TERN_ASSIGN_OR_RETURN(const bool positive_definite, FitGroup());
-      if (!positive_definite) return std::nullopt;
+      TERN_RETURN_IF_ERROR(FitGroup(done));
     }
-    TERN_ASSIGN_OR_RETURN(const bool finite, GridIsFinite());
-    if (!finite) return std::nullopt;
+    TERN_ASSIGN_OR_RETURN(const bool succeeded, Succeeded());
+    if (!succeeded) return std::nullopt;
     return std::move(fit_);
   }
 
  private:
   absl::StatusOr<Tensor> Floats(int64_t rows, int64_t cols) {
     return backend_.Allocate(ElementType::kF32, rows, cols);
+  }
+
+  absl::StatusOr<Tensor> Integers(int64_t count) {
+    return backend_.Allocate(ElementType::kI32, 1, count);
   }
 
   absl::Status AllocateBuffers() {
@@ -59,6 +59,19 @@ class LayerFitter {
     TERN_ASSIGN_OR_RETURN(fit_.trits, backend_.Allocate(ElementType::kI8, n_, m_));
     TERN_ASSIGN_OR_RETURN(fit_.alpha, Floats(groups, n_));
     TERN_ASSIGN_OR_RETURN(fit_.mu, Floats(groups, n_));
+    TERN_ASSIGN_OR_RETURN(fit_.order, Integers(m_));
+    TERN_ASSIGN_OR_RETURN(counts_, Integers(2));
+    TERN_ASSIGN_OR_RETURN(failures_, Integers(1));
+    TERN_RETURN_IF_ERROR(backend_.Zero(counts_));
+    TERN_RETURN_IF_ERROR(backend_.Zero(failures_));
+    TERN_ASSIGN_OR_RETURN(order_, Integers(m_));
+    for (Tensor& buffer : column_buffers_) {
+      TERN_ASSIGN_OR_RETURN(buffer, Integers(m_));
+    }
+    std::vector<int32_t> all(m_);
+    std::iota(all.begin(), all.end(), 0);
+    TERN_RETURN_IF_ERROR(backend_.Upload(all.data(), column_buffers_[1]));
+    remaining_ = column_buffers_[1];
     TERN_ASSIGN_OR_RETURN(scores_, Floats(1, m_));
     TERN_ASSIGN_OR_RETURN(w_b_, Floats(n_, g));
     for (Tensor& buffer : w_buffers_) {
@@ -79,95 +92,78 @@ class LayerFitter {
 
   // The scores of an order that does not change from group to group.
   absl::Status ScoreStaticOrder() {
-    static_scores_.resize(m_);
-    switch (options_.reorder) {
-      case Reorder::kSsr:
-        break;
-      case Reorder::kNone:
-        for (int64_t j = 0; j < m_; ++j) static_scores_[j] = -static_cast<float>(j);
-        break;
-      case Reorder::kRandom:
-        static_scores_ = RandomScores(m_, options_.seed);
-        break;
-      case Reorder::kHessian:
-        TERN_RETURN_IF_ERROR(ops_.Diagonal(problem_.hessian, scores_));
-        return backend_.Download(scores_, static_scores_.data());
+    if (options_.reorder == Reorder::kSsr) return absl::OkStatus();
+    TERN_ASSIGN_OR_RETURN(static_scores_, Floats(1, m_));
+    if (options_.reorder == Reorder::kHessian) {
+      return ops_.Diagonal(problem_.hessian, static_scores_);
     }
-    return absl::OkStatus();
+    const std::vector<float> scores =
+        options_.reorder == Reorder::kRandom ? RandomScores(m_, options_.seed) : FallingScores(m_);
+    return backend_.Upload(scores.data(), static_scores_);
   }
 
-  absl::StatusOr<std::vector<int32_t>> NextOrder() {
-    std::vector<float> scores(remaining_.size());
-    if (options_.reorder == Reorder::kSsr) {
-      const Tensor similarity = Slice(scores_, 0, 1, w_.cols());
-      TERN_RETURN_IF_ERROR(ops_.ColumnSimilarity(w_, similarity));
-      TERN_RETURN_IF_ERROR(backend_.Download(similarity, scores.data()));
-    } else {
-      for (size_t i = 0; i < scores.size(); ++i) scores[i] = static_scores_[remaining_[i]];
-    }
-    return OrderByScore(scores, options_.group_size);
+  absl::Status ScoreRemaining(const Tensor& scores) {
+    if (options_.reorder == Reorder::kSsr) return ops_.ColumnSimilarity(w_, scores);
+    return ops_.GatherColumns(static_scores_, remaining_, scores);
   }
 
-  // False when the group's block of the inverse is not positive definite.
-  absl::StatusOr<bool> FitGroup() {
-    clock_.Enter(kFitStage);
-    TERN_ASSIGN_OR_RETURN(const std::vector<int32_t> order, NextOrder());
-    std::vector<int32_t> columns(order.size());  // of the weight
-    for (size_t i = 0; i < order.size(); ++i) columns[i] = remaining_[order[i]];
-
-    const auto width = static_cast<int64_t>(order.size());
+  // `done` columns have been quantized.
+  absl::Status FitGroup(int64_t done) {
+    TERN_RETURN_IF_ERROR(clock_.Enter(kFitStage));
+    const int64_t width = m_ - done;
     const int64_t g = std::min(options_.group_size, width);
+    const Tensor scores = Slice(scores_, 0, 1, width);
+    const Tensor order = Slice(order_, 0, 1, width);
+    TERN_RETURN_IF_ERROR(ScoreRemaining(scores));
+    TERN_RETURN_IF_ERROR(ops_.OrderColumns(scores, g, order));
+    const Tensor columns = Slice(column_buffers_[0], 0, 1, width);  // of the weight, in order
+    TERN_RETURN_IF_ERROR(ops_.GatherColumns(remaining_, order, columns));
+    const Tensor group = Slice(columns, 0, 1, g);
+    TERN_RETURN_IF_ERROR(backend_.Copy(group, Slice(fit_.order, done, 1, g)));
+
     const Tensor w_b = Slice(w_b_, 0, n_, g);
-    TERN_RETURN_IF_ERROR(ops_.GatherColumns(w_, std::span(order).first(g), w_b));
-    const auto done = static_cast<int64_t>(fit_.order.size());
+    TERN_RETURN_IF_ERROR(ops_.GatherColumns(w_, Slice(order, 0, 1, g), w_b));
     const Tensor trits = Slice(fit_.trits, done * n_, n_, g);
     const Tensor alpha = fit_.alpha.Rows(done / options_.group_size, 1);
     const Tensor mu = fit_.mu.Rows(done / options_.group_size, 1);
-    TERN_RETURN_IF_ERROR(FitGrid(w_b, std::span(columns).first(g), trits, alpha, mu));
-
+    TERN_RETURN_IF_ERROR(FitGrid(w_b, group, trits, alpha, mu));
     if (g < width) {
-      TERN_ASSIGN_OR_RETURN(const bool passed_on, PassOn(order, columns, w_b, trits, alpha, mu));
-      if (!passed_on) return false;
+      TERN_RETURN_IF_ERROR(PassOn(order, columns, w_b, trits, alpha, mu));
     }
-    fit_.order.insert(fit_.order.end(), columns.begin(), columns.begin() + g);
-    remaining_.assign(columns.begin() + g, columns.end());
-    return true;
+    remaining_ = Slice(columns, g, 1, width - g);
+    std::swap(column_buffers_[0], column_buffers_[1]);
+    return absl::OkStatus();
   }
 
-  absl::Status FitGrid(const Tensor& w_b, std::span<const int32_t> columns, const Tensor& trits,
+  absl::Status FitGrid(const Tensor& w_b, const Tensor& group, const Tensor& trits,
                        const Tensor& alpha, const Tensor& mu) {
-    TERN_ASSIGN_OR_RETURN(const GridFit grid,
-                          ops_.FitGrid(w_b, options_.itf ? kMaxItfRounds : 0, trits, alpha, mu));
-    fit_.grid.rounds += grid.rounds;
-    fit_.grid.constant_rows += grid.constant_rows;
+    TERN_RETURN_IF_ERROR(
+        ops_.FitGrid(w_b, options_.itf ? kMaxItfRounds : 0, trits, alpha, mu, counts_));
     if (options_.aga) {
-      TERN_RETURN_IF_ERROR(ops_.AlignGrid(w_b, trits, problem_.hessian, columns, alpha, mu));
+      TERN_RETURN_IF_ERROR(ops_.AlignGrid(w_b, trits, problem_.hessian, group, alpha, mu));
     }
     if (storage_ == GridStorage::kFloat) return absl::OkStatus();
     TERN_RETURN_IF_ERROR(ops_.RoundToHalf(alpha));
     return ops_.RoundToHalf(mu);
   }
 
-  // Leaves in w_ and inverse_ the columns after the group, compensated for its error. False when
-  // the group's block of the inverse is not positive definite.
-  absl::StatusOr<bool> PassOn(const std::vector<int32_t>& order,
-                              const std::vector<int32_t>& columns, const Tensor& w_b,
-                              const Tensor& trits, const Tensor& alpha, const Tensor& mu) {
+  // Leaves in w_ and inverse_ the columns after the group, compensated for its error.
+  absl::Status PassOn(const Tensor& order, const Tensor& columns, const Tensor& w_b,
+                      const Tensor& trits, const Tensor& alpha, const Tensor& mu) {
     const int64_t g = w_b.cols();
     const int64_t rest = w_.cols() - g;
     const Tensor next_w = Slice(w_buffers_[0], 0, n_, rest);
     if (inverse_.empty()) {
-      TERN_RETURN_IF_ERROR(ops_.GatherColumns(w_, std::span(order).subspan(g), next_w));
+      TERN_RETURN_IF_ERROR(ops_.GatherColumns(w_, Slice(order, g, 1, rest), next_w));
     } else {
-      clock_.Enter(kFactorizeStage);
+      TERN_RETURN_IF_ERROR(clock_.Enter(kFactorizeStage));
       const Tensor u_bb = Slice(u_bb_, 0, g, g);
       const Tensor u_br = Slice(u_br_, 0, g, rest);
       const Tensor next_inverse = Slice(inverse_buffers_[0], 0, rest, rest);
-      TERN_ASSIGN_OR_RETURN(const bool positive_definite,
-                            ops_.DowndateInverse(inverse_, order, u_bb, u_br, next_inverse));
-      if (!positive_definite) return false;
+      TERN_RETURN_IF_ERROR(
+          ops_.DowndateInverse(inverse_, order, u_bb, u_br, next_inverse, failures_));
 
-      clock_.Enter(kCompensateStage);
+      TERN_RETURN_IF_ERROR(clock_.Enter(kCompensateStage));
       const Tensor error = Slice(error_, 0, n_, g);
       TERN_RETURN_IF_ERROR(ops_.GridError(w_b, trits, alpha, mu, error));
       Tensor p;
@@ -183,10 +179,18 @@ class LayerFitter {
     }
     w_ = next_w;
     std::swap(w_buffers_[0], w_buffers_[1]);
-    return true;
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<bool> GridIsFinite() {
+  // Whether every factorisation succeeded and the grid is finite.
+  absl::StatusOr<bool> Succeeded() {
+    int32_t failures = 0;
+    TERN_RETURN_IF_ERROR(backend_.Download(failures_, &failures));
+    if (failures > 0) return false;
+    int32_t counts[2];
+    TERN_RETURN_IF_ERROR(backend_.Download(counts_, counts));
+    fit_.rounds = counts[0];
+    fit_.constant_rows = counts[1];
     std::vector<float> values(fit_.alpha.elements());
     for (const Tensor& tensor : {fit_.alpha, fit_.mu}) {
       TERN_RETURN_IF_ERROR(backend_.Download(tensor, values.data()));
@@ -205,13 +209,13 @@ class LayerFitter {
   const int64_t n_, m_;
 
   LayerFit fit_;
-  std::vector<int32_t> remaining_;    // columns of the weight not yet quantized
-  Tensor w_;                          // those, as compensated so far
-  Tensor inverse_;                    // of their block of the damped H
-  std::vector<float> static_scores_;  // by column of the weight
+  Tensor remaining_;      // columns of the weight not yet quantized
+  Tensor w_;              // those, as compensated so far
+  Tensor inverse_;        // of their block of the damped H
+  Tensor static_scores_;  // by column of the weight
 
-  Tensor scores_, w_b_, error_, u_bb_, u_br_, p_;
-  Tensor w_buffers_[2], inverse_buffers_[2];  // the first is free
+  Tensor scores_, order_, w_b_, error_, u_bb_, u_br_, p_, counts_, failures_;
+  Tensor w_buffers_[2], inverse_buffers_[2], column_buffers_[2];  // the first is free
 };
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "worker/backend/backend.h"
@@ -30,10 +29,11 @@ enum class GridStorage {
 // A fitted layer, in the order of quantization: with c the position of a column and b its group,
 //   Ŵ[r, order[c]] = alpha[b, r]·T[r, c] + mu[b, r].
 struct LayerFit {
-  std::vector<int32_t> order;  // m columns of the weight
-  Tensor trits;                // I8, n·m elements: each group's [n,g] after the one before
-  Tensor alpha, mu;            // [groups, n]
-  GridFit grid;                // summed over the groups
+  Tensor order;               // I32 [1,m], columns of the weight
+  Tensor trits;               // I8, n·m elements: each group's [n,g] after the one before
+  Tensor alpha, mu;           // [groups, n]
+  int64_t rounds = 0;         // of ITF, summed over rows and groups
+  int64_t constant_rows = 0;  // rows of groups whose T is constant
 };
 
 // PT²-LLM on one layer, group after group: choose the columns, fit their grid, compensate the error

@@ -49,7 +49,10 @@ absl::StatusOr<Tensor> WithoutDeadInputs(Backend& backend, const Tensor& weight,
   TERN_ASSIGN_OR_RETURN(Tensor live,
                         backend.Allocate(ElementType::kF32, weight.rows(), weight.cols()));
   TERN_RETURN_IF_ERROR(backend.Copy(weight, live));
-  TERN_RETURN_IF_ERROR(backend.ternary().ZeroColumns(dead, live));
+  TERN_ASSIGN_OR_RETURN(const Tensor columns,
+                        backend.Allocate(ElementType::kI32, 1, static_cast<int64_t>(dead.size())));
+  TERN_RETURN_IF_ERROR(backend.Upload(dead.data(), columns));
+  TERN_RETURN_IF_ERROR(backend.ternary().ZeroColumns(columns, live));
   return live;
 }
 
@@ -86,7 +89,7 @@ absl::StatusOr<QuantizedLayer> LayerQuantizer::Quantize(const Tensor& weight,
   std::optional<LayerFit> fit;
   for (int step = 0; step < DampedInverses::kSteps && !fit.has_value(); ++step) {
     quantized.metrics.damping_raises = step;
-    clock_.Enter(kFactorizeStage);
+    TERN_RETURN_IF_ERROR(clock_.Enter(kFactorizeStage));
     TERN_ASSIGN_OR_RETURN(problem.inverse, inverses_.At(step));
     if (problem.inverse.empty()) continue;
     TERN_ASSIGN_OR_RETURN(
@@ -101,30 +104,31 @@ absl::StatusOr<QuantizedLayer> LayerQuantizer::Quantize(const Tensor& weight,
   if (!fit.has_value())
     return absl::InvalidArgumentError("weight: holds values that are not finite");
 
-  clock_.Enter(kMeasureStage);
-  TERN_ASSIGN_OR_RETURN(quantized.layer, PackLayer(backend_, *fit, options_.group_size,
-                                                   options_.reorder != Reorder::kNone));
+  TERN_RETURN_IF_ERROR(clock_.Enter(kMeasureStage));
+  TERN_ASSIGN_OR_RETURN(const PackedTernary packed, PackFit(backend_, *fit, options_.group_size,
+                                                            options_.reorder != Reorder::kNone));
+  TERN_ASSIGN_OR_RETURN(quantized.layer,
+                        DownloadLayer(backend_, packed, weight.cols(), options_.group_size));
   LayerMetrics& metrics = quantized.metrics;
   metrics.damping = options_.damping * std::pow(10.0, metrics.damping_raises);
   metrics.dead_inputs = static_cast<int64_t>(dead_inputs_.size());
   metrics.itf_rounds =
-      static_cast<double>(fit->grid.rounds) / static_cast<double>(fit->alpha.elements());
-  metrics.constant_rows = fit->grid.constant_rows;
-  TERN_RETURN_IF_ERROR(Measure(weight, quantized));
-  clock_.Stop();
+      static_cast<double>(fit->rounds) / static_cast<double>(fit->alpha.elements());
+  metrics.constant_rows = fit->constant_rows;
+  TERN_RETURN_IF_ERROR(Measure(weight, packed, quantized));
+  TERN_RETURN_IF_ERROR(clock_.Stop());
   return quantized;
 }
 
-absl::Status LayerQuantizer::Measure(const Tensor& weight, QuantizedLayer& quantized) {
+absl::Status LayerQuantizer::Measure(const Tensor& weight, const PackedTernary& packed,
+                                     QuantizedLayer& quantized) {
   LayerMetrics& metrics = quantized.metrics;
   metrics.bits_per_weight = 8.0 * static_cast<double>(quantized.layer.stored_bytes()) /
                             static_cast<double>(weight.elements());
-  std::vector<float> values(weight.elements());
-  Dequantize(quantized.layer, values);
   TERN_ASSIGN_OR_RETURN(const Tensor stored,
                         backend_.Allocate(ElementType::kF32, weight.rows(), weight.cols()));
-  TERN_RETURN_IF_ERROR(backend_.Upload(values.data(), stored));
   TernaryOps& ops = backend_.ternary();
+  TERN_RETURN_IF_ERROR(ops.Unpack(packed, options_.group_size, stored));
   TERN_ASSIGN_OR_RETURN(metrics.output_error, ops.OutputEnergy(weight, stored, hessian_));
   TERN_ASSIGN_OR_RETURN(metrics.output_energy, ops.OutputEnergy(weight, Tensor(), hessian_));
   if (metrics.output_energy > 0) {

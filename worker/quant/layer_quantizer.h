@@ -60,7 +60,8 @@ class LayerQuantizer {
                  const Tensor& cross, double mean_diagonal, std::vector<int32_t> dead_inputs,
                  StageClock& clock);
 
-  absl::Status Measure(const Tensor& weight, QuantizedLayer& quantized);
+  absl::Status Measure(const Tensor& weight, const PackedTernary& packed,
+                       QuantizedLayer& quantized);
 
   Backend& backend_;
   const Pt2LlmOptions options_;

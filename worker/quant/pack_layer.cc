@@ -1,53 +1,38 @@
 #include "worker/quant/pack_layer.h"
 
-#include <algorithm>
-#include <span>
-#include <vector>
-
-#include "checkpoint/float_conversion.h"
 #include "checkpoint/status_macros.h"
 #include "checkpoint/trits.h"
 
 namespace tern {
-namespace {
 
-// fp16 bits [rows, groups] of grid[groups, rows].
-absl::StatusOr<std::vector<uint16_t>> PackGrid(Backend& backend, const Tensor& grid) {
-  const int64_t groups = grid.rows();
-  const int64_t rows = grid.cols();
-  std::vector<float> values(grid.elements());
-  TERN_RETURN_IF_ERROR(backend.Download(grid, values.data()));
-  std::vector<uint16_t> packed(values.size());
-  for (int64_t b = 0; b < groups; ++b) {
-    for (int64_t r = 0; r < rows; ++r) packed[r * groups + b] = FloatToHalf(values[b * rows + r]);
-  }
+absl::StatusOr<PackedTernary> PackFit(Backend& backend, const LayerFit& fit, int64_t group_size,
+                                      bool permuted) {
+  const int64_t n = fit.trits.rows();
+  const int64_t m = fit.trits.cols();
+  const int64_t groups = fit.alpha.rows();
+  PackedTernary packed;
+  TERN_ASSIGN_OR_RETURN(packed.trits, backend.Allocate(ElementType::kU8, n, PackedTritBytes(m)));
+  TERN_ASSIGN_OR_RETURN(packed.alpha, backend.Allocate(ElementType::kF16, n, groups));
+  TERN_ASSIGN_OR_RETURN(packed.mu, backend.Allocate(ElementType::kF16, n, groups));
+  if (permuted) packed.perm = fit.order;
+  TERN_RETURN_IF_ERROR(backend.ternary().Pack(fit.trits, fit.alpha, fit.mu, group_size, packed));
   return packed;
 }
 
-}  // namespace
-
-absl::StatusOr<TernaryLayer> PackLayer(Backend& backend, const LayerFit& fit, int64_t group_size,
-                                       bool permuted) {
+absl::StatusOr<TernaryLayer> DownloadLayer(Backend& backend, const PackedTernary& packed,
+                                           int64_t cols, int64_t group_size) {
   TernaryLayer layer;
-  layer.rows = fit.trits.rows();
-  layer.cols = fit.trits.cols();
+  layer.rows = packed.trits.rows();
+  layer.cols = cols;
   layer.group_size = group_size;
-  if (permuted) layer.perm = fit.order;
-  TERN_ASSIGN_OR_RETURN(layer.alpha, PackGrid(backend, fit.alpha));
-  TERN_ASSIGN_OR_RETURN(layer.mu, PackGrid(backend, fit.mu));
-
-  std::vector<int8_t> trits(fit.trits.elements());
-  TERN_RETURN_IF_ERROR(backend.Download(fit.trits, trits.data()));
-  const int64_t row_bytes = PackedTritBytes(layer.cols);
-  layer.trits.resize(layer.rows * row_bytes);
-  std::vector<int8_t> row(layer.cols);
-  for (int64_t r = 0; r < layer.rows; ++r) {
-    for (int64_t first = 0; first < layer.cols; first += group_size) {
-      const int64_t g = std::min(group_size, layer.cols - first);
-      std::copy_n(trits.begin() + first * layer.rows + r * g, g, row.begin() + first);
-    }
-    PackTrits(row, std::span(layer.trits).subspan(r * row_bytes, row_bytes));
-  }
+  const auto download = [&](const Tensor& tensor, auto& values) {
+    values.resize(tensor.elements());
+    return backend.Download(tensor, values.data());
+  };
+  TERN_RETURN_IF_ERROR(download(packed.trits, layer.trits));
+  TERN_RETURN_IF_ERROR(download(packed.alpha, layer.alpha));
+  TERN_RETURN_IF_ERROR(download(packed.mu, layer.mu));
+  if (!packed.perm.empty()) TERN_RETURN_IF_ERROR(download(packed.perm, layer.perm));
   return layer;
 }
 

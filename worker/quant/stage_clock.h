@@ -1,9 +1,15 @@
 #ifndef TERN_WORKER_QUANT_STAGE_CLOCK_H_
 #define TERN_WORKER_QUANT_STAGE_CLOCK_H_
 
-#include <chrono>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "checkpoint/status_macros.h"
+#include "worker/backend/backend.h"
 
 namespace tern {
 
@@ -15,28 +21,36 @@ inline constexpr char kFitStage[] = "fit";                // column order, ITF, 
 inline constexpr char kCompensateStage[] = "compensate";  // error and asymmetry to later columns
 inline constexpr char kMeasureStage[] = "measure";        // packing, reconstruction error
 
-// Seconds spent by stage. Time between two calls of Enter belongs to the stage entered by the
-// first. Thread-compatible.
+// Seconds that a backend spent by stage. Its time between two calls of Enter belongs to the stage
+// entered by the first. Thread-compatible.
 class StageClock {
  public:
-  void Enter(const char* stage) {
-    Stop();
-    stage_ = &seconds_[stage];
+  explicit StageClock(Backend& backend) : backend_(backend) {}
+
+  absl::Status Enter(const char* stage) {
+    TERN_ASSIGN_OR_RETURN(Backend::Mark now, backend_.Now());
+    entries_.emplace_back(stage, std::move(now));
+    return absl::OkStatus();
   }
 
-  void Stop() {
-    const auto now = std::chrono::steady_clock::now();
-    if (stage_ != nullptr) *stage_ += std::chrono::duration<double>(now - entered_).count();
-    stage_ = nullptr;
-    entered_ = now;
-  }
+  absl::Status Stop() { return Enter(nullptr); }
 
-  const std::map<std::string, double>& seconds() const { return seconds_; }
+  // Of what was entered and left since the last call; waits for the backend.
+  absl::StatusOr<std::map<std::string, double>> TakeSeconds() {
+    std::map<std::string, double> seconds;
+    for (size_t i = 0; i + 1 < entries_.size(); ++i) {
+      if (entries_[i].first == nullptr) continue;
+      TERN_ASSIGN_OR_RETURN(const double spent,
+                            backend_.Seconds(entries_[i].second, entries_[i + 1].second));
+      seconds[entries_[i].first] += spent;
+    }
+    entries_.clear();
+    return seconds;
+  }
 
  private:
-  std::map<std::string, double> seconds_;
-  double* stage_ = nullptr;  // into seconds_, whose elements do not move
-  std::chrono::steady_clock::time_point entered_;
+  Backend& backend_;
+  std::vector<std::pair<const char*, Backend::Mark>> entries_;  // nullptr: in no stage
 };
 
 }  // namespace tern

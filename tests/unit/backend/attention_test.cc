@@ -56,7 +56,7 @@ std::vector<double> Reference(const std::vector<float>& q, const std::vector<flo
 class AttentionTest : public testing::TestWithParam<Case> {
  protected:
   std::vector<float> Compute(int threads) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     const Tensor out = EmptyFloats(*backend, tokens_, q_cols_);
     EXPECT_TRUE(backend->transformer()
                     .CausalAttention(UploadFloats(*backend, q_, tokens_, q_cols_),
@@ -95,7 +95,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
                                          Case{1, {600, 2, 1, 32, 290}}));
 
 TEST(AttentionExtremesTest, HugeScoresDoNotOverflow) {
-  const auto backend = MakeBackend(1);
+  const auto backend = TestBackend(1);
   const AttentionShape shape = {2, 1, 1, 1, 0};
   const Tensor q = UploadFloats(*backend, {1e4f, 1e4f}, 2, 1);
   const Tensor k = UploadFloats(*backend, {-1e4f, 1e4f}, 2, 1);

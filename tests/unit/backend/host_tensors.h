@@ -5,20 +5,13 @@
 
 #include <cmath>
 #include <cstdint>
-#include <memory>
 #include <random>
 #include <vector>
 
+#include "tests/test_backend.h"
 #include "worker/backend/backend.h"
-#include "worker/backend/device.h"
 
 namespace tern {
-
-inline std::unique_ptr<Backend> MakeBackend(int threads) {
-  auto backend = CreateBackend("cpu", threads);
-  EXPECT_TRUE(backend.ok()) << backend.status();
-  return *std::move(backend);
-}
 
 // Standard normal values; equal seeds give equal values.
 inline std::vector<float> RandomValues(int64_t count, uint32_t seed, double scale = 1.0) {

@@ -40,7 +40,7 @@ TEST_P(LogitLossesTest, TokenLossIsTheNegativeLogLikelihoodOfTheTarget) {
     expected.push_back(-LogSoftmax(logits_, row, vocab_)[targets.back()]);
   }
   for (const int threads : {1, 2, 3}) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     std::vector<double> losses(kRows);
     ASSERT_TRUE(backend->transformer()
                     .TokenLosses(UploadFloats(*backend, logits_, kRows, vocab_), targets, losses)
@@ -51,7 +51,7 @@ TEST_P(LogitLossesTest, TokenLossIsTheNegativeLogLikelihoodOfTheTarget) {
 
 TEST_P(LogitLossesTest, KlDivergenceIsFromTheReferenceToTheLogits) {
   for (const int threads : {1, 2, 3}) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     std::vector<double> divergences(kRows);
     ASSERT_TRUE(backend->transformer()
                     .KlDivergences(UploadFloats(*backend, reference_, kRows, vocab_),
@@ -68,7 +68,7 @@ TEST_P(LogitLossesTest, KlDivergenceIsFromTheReferenceToTheLogits) {
 }
 
 TEST_P(LogitLossesTest, KlDivergenceOfEqualLogitsIsZero) {
-  const auto backend = MakeBackend(2);
+  const auto backend = TestBackend(2);
   const Tensor logits = UploadFloats(*backend, logits_, kRows, vocab_);
   std::vector<double> divergences(kRows, 1.0);
   ASSERT_TRUE(backend->transformer().KlDivergences(logits, logits, divergences).ok());
@@ -78,7 +78,7 @@ TEST_P(LogitLossesTest, KlDivergenceOfEqualLogitsIsZero) {
 INSTANTIATE_TEST_SUITE_P(Vocabularies, LogitLossesTest, testing::Values(1, 3, 17, 130, 2048));
 
 TEST(LogitExtremesTest, HugeLogitsDoNotOverflow) {
-  const auto backend = MakeBackend(1);
+  const auto backend = TestBackend(1);
   const Tensor logits = UploadFloats(*backend, {3e4f, -3e4f, 0.0f}, 1, 3);
   std::vector<double> loss(1);
   const std::vector<int32_t> target = {1};

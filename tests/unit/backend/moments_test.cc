@@ -30,7 +30,7 @@ class MomentsTest : public testing::TestWithParam<std::pair<int64_t, int64_t>> {
 
   // Two calls of about half the tokens each.
   std::vector<float> Gram(int threads) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     const Tensor x = UploadFloats(*backend, x_, t_, m_);
     const Tensor h = EmptyFloats(*backend, m_, m_);
     EXPECT_TRUE(backend->Zero(h).ok());
@@ -41,7 +41,7 @@ class MomentsTest : public testing::TestWithParam<std::pair<int64_t, int64_t>> {
   }
 
   std::vector<float> Cross(int threads) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     const Tensor x = UploadFloats(*backend, x_, t_, m_);
     const Tensor x_fp = UploadFloats(*backend, x_fp_, t_, m_);
     const Tensor g = EmptyFloats(*backend, m_, m_);

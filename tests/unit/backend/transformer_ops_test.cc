@@ -32,7 +32,7 @@ TEST_P(TransformerOpsTest, RmsNormDividesByTheRootMeanSquare) {
     }
   }
   for (const int threads : {1, 2, 3}) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     const Tensor x = UploadFloats(*backend, x_, rows_, cols_);
     const Tensor w = UploadFloats(*backend, weight, 1, cols_);
     const Tensor out = EmptyFloats(*backend, rows_, cols_);
@@ -51,7 +51,7 @@ TEST_P(TransformerOpsTest, SwiGluMultipliesBySiluOfTheGate) {
     expected[i] = gate / (1.0 + std::exp(-gate)) * y_[i];
   }
   for (const int threads : {1, 2, 3}) {
-    const auto backend = MakeBackend(threads);
+    const auto backend = TestBackend(threads);
     const Tensor gate = UploadFloats(*backend, x_, rows_, cols_);
     const Tensor up = UploadFloats(*backend, y_, rows_, cols_);
     const Tensor out = EmptyFloats(*backend, rows_, cols_);
@@ -64,7 +64,7 @@ TEST_P(TransformerOpsTest, SwiGluMultipliesBySiluOfTheGate) {
 }
 
 TEST_P(TransformerOpsTest, EmbedCopiesTheRowsOfTheTable) {
-  const auto backend = MakeBackend(2);
+  const auto backend = TestBackend(2);
   const Tensor table = UploadFloats(*backend, x_, rows_, cols_);
   const std::vector<int32_t> ids = {static_cast<int32_t>(rows_ - 1), 0,
                                     static_cast<int32_t>(rows_ / 2)};
@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TransformerOpsTest,
                                          std::pair{130, 64}));
 
 TEST(SwiGluTest, HugeGatesSaturate) {
-  const auto backend = MakeBackend(1);
+  const auto backend = TestBackend(1);
   const Tensor gate = UploadFloats(*backend, {-1e4f, 1e4f}, 1, 2);
   const Tensor up = UploadFloats(*backend, {2.0f, 2.0f}, 1, 2);
   ASSERT_TRUE(backend->transformer().SwiGlu(gate, up, gate).ok());
@@ -112,7 +112,7 @@ TEST(ApplyRopeTest, RotatesElementJWithElementJPlusHalfByThePositionsAngle) {
       }
     }
     for (const int threads : {1, 2, 3}) {
-      const auto backend = MakeBackend(threads);
+      const auto backend = TestBackend(threads);
       const Tensor rotated = UploadFloats(*backend, x, kWindows * kLength, cols);
       ASSERT_TRUE(backend->transformer()
                       .ApplyRope(UploadFloats(*backend, cos, kLength, half),

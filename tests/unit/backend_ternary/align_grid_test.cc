@@ -3,7 +3,6 @@
 
 #include "gtest/gtest.h"
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
@@ -15,7 +14,8 @@ class AlignGridTest : public testing::Test {
     alpha_tensor_ = NewTensor(*backend_, 1, w.rows());
     mu_tensor_ = NewTensor(*backend_, 1, w.rows());
     ASSERT_TRUE(backend_->ternary()
-                    .FitGrid(Upload(*backend_, w), 100, trits_, alpha_tensor_, mu_tensor_)
+                    .FitGrid(Upload(*backend_, w), 100, trits_, alpha_tensor_, mu_tensor_,
+                             ZeroCounts(*backend_, 2))
                     .ok());
     fitted_alpha_ = Download(*backend_, alpha_tensor_);
     fitted_mu_ = Download(*backend_, mu_tensor_);
@@ -23,14 +23,14 @@ class AlignGridTest : public testing::Test {
 
   void Align(const Matrix& w, const Matrix& h, const std::vector<int32_t>& columns) {
     ASSERT_TRUE(backend_->ternary()
-                    .AlignGrid(Upload(*backend_, w), trits_, Upload(*backend_, h), columns,
-                               alpha_tensor_, mu_tensor_)
+                    .AlignGrid(Upload(*backend_, w), trits_, Upload(*backend_, h),
+                               UploadColumns(*backend_, columns), alpha_tensor_, mu_tensor_)
                     .ok());
     alpha_ = Download(*backend_, alpha_tensor_);
     mu_ = Download(*backend_, mu_tensor_);
   }
 
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
   Tensor trits_, alpha_tensor_, mu_tensor_;
   Matrix fitted_alpha_, fitted_mu_, alpha_, mu_;
 };

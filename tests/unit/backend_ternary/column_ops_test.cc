@@ -1,16 +1,27 @@
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
 
+using testing::ElementsAre;
+
 class ColumnOpsTest : public testing::Test {
  protected:
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::vector<int32_t> Order(const std::vector<double>& scores, int64_t group) {
+    const auto m = static_cast<int64_t>(scores.size());
+    const Tensor order = ZeroCounts(*backend_, m);
+    EXPECT_TRUE(ops_.OrderColumns(Upload(*backend_, Matrix(1, m, scores)), group, order).ok());
+    return DownloadIntegers(*backend_, order);
+  }
+
+  std::unique_ptr<Backend> backend_ = TestBackend();
   TernaryOps& ops_ = backend_->ternary();
 };
 
@@ -25,16 +36,51 @@ TEST_F(ColumnOpsTest, GatherTakesColumnsInTheOrderAsked) {
   const Matrix from = RandomMatrix(7, 6, 2);
   const Tensor to = NewTensor(*backend_, 7, 3);
   const std::vector<int32_t> columns = {4, 0, 5};
-  ASSERT_TRUE(ops_.GatherColumns(Upload(*backend_, from), columns, to).ok());
+  ASSERT_TRUE(
+      ops_.GatherColumns(Upload(*backend_, from), UploadColumns(*backend_, columns), to).ok());
   EXPECT_EQ(Download(*backend_, to), Columns(from, columns));
 }
 
 TEST_F(ColumnOpsTest, ZeroColumnsLeavesTheOthers) {
   Matrix w = RandomMatrix(7, 6, 3);
   const Tensor tensor = Upload(*backend_, w);
-  ASSERT_TRUE(ops_.ZeroColumns(std::vector<int32_t>{1, 5}, tensor).ok());
+  ASSERT_TRUE(ops_.ZeroColumns(UploadColumns(*backend_, std::vector<int32_t>{1, 5}), tensor).ok());
   for (int64_t r = 0; r < 7; ++r) w(r, 1) = w(r, 5) = 0;
   EXPECT_EQ(Download(*backend_, tensor), w);
+}
+
+TEST_F(ColumnOpsTest, GatherTakesIntegersToo) {
+  const Tensor from = UploadColumns(*backend_, std::vector<int32_t>{10, 20, 30, 1 << 30});
+  const Tensor to = ZeroCounts(*backend_, 2);
+  ASSERT_TRUE(
+      ops_.GatherColumns(from, UploadColumns(*backend_, std::vector<int32_t>{3, 1}), to).ok());
+  EXPECT_THAT(DownloadIntegers(*backend_, to), ElementsAre(1 << 30, 20));
+}
+
+TEST_F(ColumnOpsTest, TheGroupFallsByScoreAndTheRestRisesByIndex) {
+  EXPECT_THAT(Order({0.1f, 0.9f, 0.2f, 0.8f, 0.3f}, 2), ElementsAre(1, 3, 0, 2, 4));
+}
+
+TEST_F(ColumnOpsTest, EqualScoresGoToTheLowerIndex) {
+  EXPECT_THAT(Order({1, 2, 2, 1, 2}, 2), ElementsAre(1, 2, 0, 3, 4));
+}
+
+TEST_F(ColumnOpsTest, AGroupWiderThanTheColumnsTakesThemAll) {
+  EXPECT_THAT(Order({1, 3, 2}, 128), ElementsAre(1, 2, 0));
+}
+
+TEST_F(ColumnOpsTest, ANaNScoreComesLast) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(Order({nan, -5, nan, 1}, 4), ElementsAre(3, 1, 0, 2));
+}
+
+TEST_F(ColumnOpsTest, ManyColumnsAreOrderedAlike) {
+  const Matrix scores = RandomMatrix(1, 5000, 11);
+  std::vector<int32_t> expected = Range(5000);
+  std::sort(expected.begin(), expected.end(),
+            [&](int32_t a, int32_t b) { return scores(0, a) > scores(0, b); });
+  std::sort(expected.begin() + 128, expected.end());
+  EXPECT_EQ(Order(scores.values(), 128), expected);
 }
 
 TEST_F(ColumnOpsTest, SimilarityIsTheDotProductWithTheMeanUnitColumn) {

@@ -4,7 +4,6 @@
 
 #include "gtest/gtest.h"
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
@@ -28,14 +27,16 @@ std::vector<int32_t> SomeOrder() {
 class CompensateTest : public testing::Test {
  protected:
   CompensateTest() {
-    EXPECT_TRUE(
-        ops_.DowndateInverse(Upload(*backend_, inverse_), order_, u_bb_, u_br_, next_inverse_)
-            .value());
+    const Tensor failures = ZeroCounts(*backend_, 1);
+    EXPECT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse_), columns_, u_bb_, u_br_,
+                                     next_inverse_, failures)
+                    .ok());
+    EXPECT_EQ(DownloadIntegers(*backend_, failures)[0], 0);
   }
 
   Matrix Compensate(Compensation compensation, const Tensor& p) {
     const Tensor next = NewTensor(*backend_, kRows, kRest);
-    EXPECT_TRUE(ops_.CompensateColumns(Upload(*backend_, w_), order_, Upload(*backend_, error_),
+    EXPECT_TRUE(ops_.CompensateColumns(Upload(*backend_, w_), columns_, Upload(*backend_, error_),
                                        u_bb_, u_br_, p, compensation, next)
                     .ok());
     return Download(*backend_, next);
@@ -43,7 +44,7 @@ class CompensateTest : public testing::Test {
 
   Matrix Asymmetry(const Matrix& hessian) {
     const Tensor p = NewTensor(*backend_, kGroup, kRest);
-    EXPECT_TRUE(ops_.AsymmetryTerm(Upload(*backend_, cross_), Upload(*backend_, hessian), order_,
+    EXPECT_TRUE(ops_.AsymmetryTerm(Upload(*backend_, cross_), Upload(*backend_, hessian), columns_,
                                    u_bb_, u_br_, next_inverse_, 0.25, p)
                     .ok());
     return Download(*backend_, p);
@@ -61,9 +62,10 @@ class CompensateTest : public testing::Test {
     return Trace(e * Submatrix(damped_, order_, order_) * Transposed(e));
   }
 
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
   TernaryOps& ops_ = backend_->ternary();
   const std::vector<int32_t> order_ = SomeOrder();
+  const Tensor columns_ = UploadColumns(*backend_, order_);
   const Matrix hessian_ = RandomHessian(kColumns, 1);
   const Matrix cross_ = RandomCross(hessian_, 2);
   const Matrix w_ = RandomMatrix(kRows, kColumns, 3);

@@ -5,7 +5,6 @@
 
 #include "gtest/gtest.h"
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
@@ -13,7 +12,8 @@ namespace {
 struct Fitted {
   Matrix trits;
   Matrix alpha, mu;  // [1, rows]
-  GridFit fit;
+  int32_t rounds = 0;
+  int32_t constant_rows = 0;
 };
 
 class FitGridTest : public testing::Test {
@@ -23,8 +23,12 @@ class FitGridTest : public testing::Test {
     const Tensor alpha = NewTensor(*backend_, 1, w.rows());
     const Tensor mu = NewTensor(*backend_, 1, w.rows());
     Fitted fitted;
-    fitted.fit =
-        backend_->ternary().FitGrid(Upload(*backend_, w), max_rounds, trits, alpha, mu).value();
+    const Tensor counts = ZeroCounts(*backend_, 2);
+    EXPECT_TRUE(backend_->ternary()
+                    .FitGrid(Upload(*backend_, w), max_rounds, trits, alpha, mu, counts)
+                    .ok());
+    fitted.rounds = DownloadIntegers(*backend_, counts)[0];
+    fitted.constant_rows = DownloadIntegers(*backend_, counts)[1];
     fitted.trits = Download(*backend_, trits);
     fitted.alpha = Download(*backend_, alpha);
     fitted.mu = Download(*backend_, mu);
@@ -41,7 +45,7 @@ class FitGridTest : public testing::Test {
     return error;
   }
 
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
 };
 
 TEST_F(FitGridTest, InitialGridOfARowByHand) {
@@ -51,7 +55,7 @@ TEST_F(FitGridTest, InitialGridOfARowByHand) {
   EXPECT_EQ(fitted.mu(0, 0), 0.5);
   EXPECT_EQ(fitted.trits, Matrix(1, 4, {-1, 0, 0, 1}));
   EXPECT_EQ(fitted.alpha(0, 0), 3.5);
-  EXPECT_EQ(fitted.fit.rounds, 0);
+  EXPECT_EQ(fitted.rounds, 0);
 }
 
 TEST_F(FitGridTest, ItfRecoversWeightsThatAreTernary) {
@@ -111,17 +115,17 @@ TEST_F(FitGridTest, RowsStopOneByOne) {
     const Fitted alone = Fit(Rows(w, r, 1), 100);
     EXPECT_EQ(alone.trits, Rows(together.trits, r, 1));
     EXPECT_EQ(alone.alpha(0, 0), together.alpha(0, r));
-    EXPECT_LT(alone.fit.rounds, 100);
-    rounds += alone.fit.rounds;
+    EXPECT_LT(alone.rounds, 100);
+    rounds += alone.rounds;
   }
-  EXPECT_EQ(together.fit.rounds, rounds);
+  EXPECT_EQ(together.rounds, rounds);
 }
 
 TEST_F(FitGridTest, RoundsAreCapped) {
   const Matrix w = RandomMatrix(20, 128, 4);
   for (int64_t r = 0; r < w.rows(); ++r) {
     const Matrix row = Rows(w, r, 1);
-    EXPECT_EQ(Fit(row, 2).fit.rounds, std::min<int64_t>(2, Fit(row, 100).fit.rounds));
+    EXPECT_EQ(Fit(row, 2).rounds, std::min(2, Fit(row, 100).rounds));
   }
 }
 
@@ -130,21 +134,49 @@ TEST_F(FitGridTest, AConstantRowIsItsMean) {
   EXPECT_EQ(fitted.mu(0, 0), 0.1f);
   EXPECT_EQ(fitted.alpha(0, 0), 0);
   EXPECT_EQ(fitted.trits, Matrix(1, 100));
-  EXPECT_EQ(fitted.fit.constant_rows, 1);
+  EXPECT_EQ(fitted.constant_rows, 1);
 }
 
 TEST_F(FitGridTest, ZeroWeightsStayZero) {
   const Fitted fitted = Fit(Matrix(3, 128), 100);
   EXPECT_EQ(fitted.mu, Matrix(1, 3));
   EXPECT_EQ(fitted.alpha, Matrix(1, 3));
-  EXPECT_EQ(fitted.fit.constant_rows, 3);
+  EXPECT_EQ(fitted.constant_rows, 3);
+}
+
+TEST_F(FitGridTest, GroupsOfEveryWidthEndAtTheRegressionOnTheirTrits) {
+  for (const int64_t g : {2, 16, 33, 127, 200, 512, 513, 1000, 2048, 4096}) {
+    const Matrix w = RandomMatrix(3, g, 6);
+    const Fitted fitted = Fit(w, 100);
+    for (int64_t r = 0; r < w.rows(); ++r) {
+      Matrix basis(2, g, 1);  // t and 1
+      for (int64_t c = 0; c < g; ++c) basis(0, c) = fitted.trits(r, c);
+      if (Trace(basis * Transposed(basis)) == static_cast<double>(g)) continue;  // t is 0
+      const Matrix solution =
+          Inverse(basis * Transposed(basis)) * (basis * Transposed(Rows(w, r, 1)));
+      EXPECT_NEAR(fitted.alpha(0, r), solution(0, 0), 1e-5) << g;
+      EXPECT_NEAR(fitted.mu(0, r), solution(1, 0), 1e-5) << g;
+    }
+  }
+}
+
+TEST_F(FitGridTest, AddsToItsCounts) {
+  const Tensor trits = backend_->Allocate(ElementType::kI8, 3, 128).value();
+  const Tensor alpha = NewTensor(*backend_, 1, 3);
+  const Tensor mu = NewTensor(*backend_, 1, 3);
+  const Tensor w = Upload(*backend_, Matrix(3, 128));
+  const Tensor counts = ZeroCounts(*backend_, 2);
+  for (int32_t call = 1; call <= 2; ++call) {
+    ASSERT_TRUE(backend_->ternary().FitGrid(w, 100, trits, alpha, mu, counts).ok());
+    EXPECT_EQ(DownloadIntegers(*backend_, counts)[1], 3 * call);
+  }
 }
 
 TEST_F(FitGridTest, AGroupOfOneColumnIsExact) {
   const Matrix w = RandomMatrix(5, 1, 5);
   const Fitted fitted = Fit(w, 100);
   EXPECT_EQ(fitted.mu, Transposed(w));
-  EXPECT_EQ(fitted.fit.constant_rows, 5);
+  EXPECT_EQ(fitted.constant_rows, 5);
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include "gtest/gtest.h"
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
@@ -29,7 +28,7 @@ class InverseTest : public testing::Test {
     return Download(*backend_, inverse);
   }
 
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
   TernaryOps& ops_ = backend_->ternary();
 };
 
@@ -95,7 +94,11 @@ TEST_P(DowndateTest, LeavesFactorsOfTheGroupAndTheInverseOfTheRest) {
   const Tensor u_bb = NewTensor(*backend_, g, g);
   const Tensor u_br = NewTensor(*backend_, g, m - g);
   const Tensor next = NewTensor(*backend_, m - g, m - g);
-  ASSERT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse), order, u_bb, u_br, next).value());
+  const Tensor failures = ZeroCounts(*backend_, 1);
+  ASSERT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse), UploadColumns(*backend_, order),
+                                   u_bb, u_br, next, failures)
+                  .ok());
+  EXPECT_EQ(DownloadIntegers(*backend_, failures)[0], 0);
 
   const std::span rest = std::span<const int32_t>(order).subspan(g);
   const Matrix group_rows = Rows(UpperFactor(Submatrix(inverse, order, order)), 0, g);
@@ -113,10 +116,12 @@ INSTANTIATE_TEST_SUITE_P(Sizes, DowndateTest,
 TEST_F(InverseTest, DowndateRefusesAGroupThatIsNotPositiveDefinite) {
   Matrix inverse = Identity(10);
   inverse(2, 2) = -1;
-  EXPECT_FALSE(ops_.DowndateInverse(Upload(*backend_, inverse), Range(10),
-                                    NewTensor(*backend_, 4, 4), NewTensor(*backend_, 4, 6),
-                                    NewTensor(*backend_, 6, 6))
-                   .value());
+  const Tensor failures = ZeroCounts(*backend_, 1);
+  ASSERT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse), UploadColumns(*backend_, Range(10)),
+                                   NewTensor(*backend_, 4, 4), NewTensor(*backend_, 4, 6),
+                                   NewTensor(*backend_, 6, 6), failures)
+                  .ok());
+  EXPECT_EQ(DownloadIntegers(*backend_, failures)[0], 1);
 }
 
 }  // namespace

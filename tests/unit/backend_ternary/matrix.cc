@@ -195,6 +195,23 @@ Tensor UploadTrits(Backend& backend, const Matrix& matrix) {
   return tensor;
 }
 
+Tensor UploadColumns(Backend& backend, std::span<const int32_t> columns) {
+  Tensor tensor =
+      backend.Allocate(ElementType::kI32, 1, static_cast<int64_t>(columns.size())).value();
+  EXPECT_TRUE(backend.Upload(columns.data(), tensor).ok());
+  return tensor;
+}
+
+Tensor ZeroCounts(Backend& backend, int64_t count) {
+  return UploadColumns(backend, std::vector<int32_t>(count));
+}
+
+std::vector<int32_t> DownloadIntegers(Backend& backend, const Tensor& tensor) {
+  std::vector<int32_t> values(tensor.elements());
+  EXPECT_TRUE(backend.Download(tensor, values.data()).ok());
+  return values;
+}
+
 Matrix Download(Backend& backend, const Tensor& tensor) {
   Matrix matrix(tensor.rows(), tensor.cols());
   if (tensor.type() == ElementType::kI8) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "tests/test_backend.h"
 #include "worker/backend/backend.h"
 
 namespace tern {
@@ -69,7 +70,10 @@ Matrix RandomCross(const Matrix& hessian, uint32_t seed);
 Tensor NewTensor(Backend& backend, int64_t rows, int64_t cols);
 Tensor Upload(Backend& backend, const Matrix& matrix);
 Tensor UploadTrits(Backend& backend, const Matrix& matrix);
+Tensor UploadColumns(Backend& backend, std::span<const int32_t> columns);
+Tensor ZeroCounts(Backend& backend, int64_t count);
 Matrix Download(Backend& backend, const Tensor& tensor);
+std::vector<int32_t> DownloadIntegers(Backend& backend, const Tensor& tensor);
 
 }  // namespace tern
 

@@ -16,16 +16,10 @@
 #include "checkpoint/safetensors_reader.h"
 #include "checkpoint/trits.h"
 #include "tests/shared_data.h"
-#include "worker/backend/device.h"
+#include "tests/test_backend.h"
 #include "worker/model/weight_source.h"
 
 namespace tern {
-
-inline std::unique_ptr<Backend> MakeBackend(int threads = 2) {
-  auto backend = CreateBackend("cpu", threads);
-  EXPECT_TRUE(backend.ok()) << backend.status();
-  return *std::move(backend);
-}
 
 inline std::unique_ptr<ModelFolder> OpenModel(const std::string& path) {
   auto model = ModelFolder::Open(path);

@@ -16,7 +16,7 @@ constexpr double kTolerance = 1e-4;
 
 // Logits of one window by the whole model.
 std::vector<float> Logits(const ModelFolder& model, const std::vector<int32_t>& ids) {
-  const auto backend = MakeBackend();
+  const auto backend = TestBackend();
   const auto source = FullPrecisionWeights(model);
   const auto length = static_cast<int64_t>(ids.size());
   const auto h = EmbedTokens(*backend, *source, ids);

@@ -26,7 +26,7 @@ double Perplexity(const std::string& name, int64_t length, int64_t windows) {
                                        .separator = std::nullopt},
                                       tokenizer->get());
   EXPECT_TRUE(text.ok()) << text.status();
-  const auto backend = MakeBackend(0);
+  const auto backend = TestBackend(0);
   const auto full = FullPrecisionWeights(*model);
   const auto sums = Evaluate(*backend, {.full = full.get()}, {text->ids, length}, {});
   EXPECT_TRUE(sums.ok()) << sums.status();

@@ -50,7 +50,7 @@ class WeightSourceTest : public testing::Test {
     }
   }
 
-  const std::unique_ptr<Backend> backend_ = MakeBackend();
+  const std::unique_ptr<Backend> backend_ = TestBackend();
   const std::unique_ptr<ModelFolder> model_ = OpenDemo();
 };
 

@@ -8,8 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/test_backend.h"
 #include "tests/unit/quant/demo_model.h"
-#include "worker/backend/device.h"
 #include "worker/model/transformer_block.h"
 #include "worker/quant/stage_clock.h"
 
@@ -43,7 +43,7 @@ class BlockQuantizerTest : public testing::Test {
   static constexpr int64_t kBlock = 1;
   DemoModel demo_;
   std::vector<int32_t> ids_ = demo_.Tokens(8);
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
   Pt2LlmOptions options_;
   TaskControl control_;
 };
@@ -109,7 +109,7 @@ TEST_F(BlockQuantizerTest, EachSetIsCalibratedAfterTheSetsBeforeWereQuantizedAnd
     EXPECT_TRUE(backend_->FinishMoment(h, scale, true).ok());
     EXPECT_TRUE(backend_->AccumulateCross(x_full, x, g).ok());
     EXPECT_TRUE(backend_->FinishMoment(g, scale, false).ok());
-    StageClock clock;
+    StageClock clock(*backend_);
     return LayerQuantizer::Create(*backend_, options_, h, g, clock)
         ->Quantize(full.weight.at(kind), nullptr)
         ->layer;
@@ -148,7 +148,7 @@ TEST_F(BlockQuantizerTest, EachSetIsCalibratedAfterTheSetsBeforeWereQuantizedAnd
 TEST_F(BlockQuantizerTest, NoBitDependsOnTheNumberOfThreads) {
   const QuantizedBlock two = Quantize();
   for (const int threads : {1, 3}) {
-    backend_ = CreateBackend("cpu", threads).value();
+    backend_ = TestBackend(threads);
     const QuantizedBlock other = Quantize();
     for (const LinearKind kind : LinearKinds()) {
       EXPECT_TRUE(SameBytes(other.layers.at(kind), two.layers.at(kind))) << LinearModule(kind);

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/test_backend.h"
 #include "tests/unit/quant/demo_model.h"
-#include "worker/backend/device.h"
 #include "worker/model/outer_weights.h"
 #include "worker/model/transformer_block.h"
 #include "worker/quant/block_quantizer.h"
@@ -51,7 +51,7 @@ class CalibrationStateTest : public testing::Test {
   }
 
   DemoModel demo_;
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
   // More than one batch: BatchWindows() takes 64 of them.
   std::vector<int32_t> ids_ = demo_.Tokens(70);
   std::function<bool()> cancelled_;

@@ -7,7 +7,7 @@
 
 #include "checkpoint/trits.h"
 #include "gtest/gtest.h"
-#include "worker/backend/device.h"
+#include "tests/test_backend.h"
 #include "worker/quant/column_order.h"
 #include "worker/quant/layer_quantizer.h"
 
@@ -39,8 +39,8 @@ TEST_P(LayerOracleTest, DowndatingGivesWhatFactoringAnewForEveryGroupGives) {
   }
   const OracleLayer expected = QuantizeByOracle(weight, hessian, cross, options, scores);
 
-  const auto backend = CreateBackend("cpu", 2).value();
-  StageClock clock;
+  const auto backend = TestBackend();
+  StageClock clock(*backend);
   LayerQuantizer quantizer = LayerQuantizer::Create(*backend, options, Upload(*backend, hessian),
                                                     Upload(*backend, cross), clock)
                                  .value();

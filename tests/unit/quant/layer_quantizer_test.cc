@@ -8,8 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/test_backend.h"
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
@@ -24,7 +24,7 @@ class LayerQuantizerTest : public testing::Test {
   LayerQuantizerTest() { options_.group_size = 32; }
 
   absl::StatusOr<QuantizedLayer> TryQuantize() {
-    StageClock clock;
+    StageClock clock(*backend_);
     absl::StatusOr<LayerQuantizer> quantizer = LayerQuantizer::Create(
         *backend_, options_, Upload(*backend_, hessian_), Upload(*backend_, cross_), clock);
     if (!quantizer.ok()) return quantizer.status();
@@ -43,7 +43,7 @@ class LayerQuantizerTest : public testing::Test {
     return a.trits == b.trits && a.alpha == b.alpha && a.mu == b.mu && a.perm == b.perm;
   }
 
-  std::unique_ptr<Backend> backend_ = CreateBackend("cpu", 2).value();
+  std::unique_ptr<Backend> backend_ = TestBackend();
   Pt2LlmOptions options_;
   std::function<bool()> cancelled_;
   Matrix weight_ = RandomMatrix(kRows, kColumns, 1);
@@ -119,13 +119,13 @@ TEST_F(LayerQuantizerTest, EachPartOfTheMethodLowersTheErrorItAimsAt) {
 TEST_F(LayerQuantizerTest, NoBitDependsOnTheNumberOfThreads) {
   const TernaryLayer two = Quantize().layer;
   for (const int threads : {1, 3}) {
-    backend_ = CreateBackend("cpu", threads).value();
+    backend_ = TestBackend(threads);
     EXPECT_TRUE(SameBytes(Quantize().layer, two)) << threads << " threads";
   }
 }
 
 TEST_F(LayerQuantizerTest, LayersOfASetDoNotInfluenceEachOther) {
-  StageClock clock;
+  StageClock clock(*backend_);
   LayerQuantizer quantizer =
       LayerQuantizer::Create(*backend_, options_, Upload(*backend_, hessian_),
                              Upload(*backend_, cross_), clock)

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/test_backend.h"
 #include "tests/unit/quant/golden_layer.h"
-#include "worker/backend/device.h"
 #include "worker/quant/column_order.h"
 #include "worker/quant/layer_fit.h"
 
@@ -21,7 +21,7 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
   void SetUp() override {
     if (!HasShared("golden")) GTEST_SKIP() << "needs the shared folder: golden";
     golden_ = std::make_unique<GoldenLayer>(GetParam());
-    backend_ = CreateBackend("cpu", 2).value();
+    backend_ = TestBackend();
     weight_ = golden_->Get("weight");
     group_ = Columns(weight_, 0, 128);
   }
@@ -33,7 +33,8 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
     alpha_ = NewTensor(*backend_, 1, n);
     mu_ = NewTensor(*backend_, 1, n);
     ASSERT_TRUE(backend_->ternary()
-                    .FitGrid(Upload(*backend_, group_), max_rounds, trits_, alpha_, mu_)
+                    .FitGrid(Upload(*backend_, group_), max_rounds, trits_, alpha_, mu_,
+                             ZeroCounts(*backend_, 2))
                     .ok());
   }
 
@@ -60,9 +61,10 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
                                   options.damping * Trace(hessian) / static_cast<double>(m),
                                   NewTensor(*backend_, m, m), problem.inverse)
                     .value());
-    StageClock clock;
+    StageClock clock(*backend_);
     const LayerFit fit =
         FitLayer(*backend_, options, problem, GridStorage::kFloat, nullptr, clock).value().value();
+    const std::vector<int32_t> order = DownloadIntegers(*backend_, fit.order);
     const Matrix alpha = Download(*backend_, fit.alpha);
     const Matrix mu = Download(*backend_, fit.mu);
     const std::vector<double> trits = Download(*backend_, fit.trits).values();
@@ -73,8 +75,7 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
       const int64_t first = b * options.group_size;
       const int64_t g = std::min(options.group_size, m - first);
       for (int64_t r = 0; r < n; ++r) {
-        reconstruction(r, fit.order[c]) =
-            alpha(b, r) * trits[first * n + r * g + c - first] + mu(b, r);
+        reconstruction(r, order[c]) = alpha(b, r) * trits[first * n + r * g + c - first] + mu(b, r);
       }
     }
     return reconstruction;
@@ -106,7 +107,8 @@ TEST_P(Pt2GoldenTest, ActivationAwareAlignmentUnderTheUndampedHessian) {
   Fit(100);
   ASSERT_TRUE(backend_->ternary()
                   .AlignGrid(Upload(*backend_, group_), trits_,
-                             Upload(*backend_, golden_->Get("hessian")), Range(128), alpha_, mu_)
+                             Upload(*backend_, golden_->Get("hessian")),
+                             UploadColumns(*backend_, Range(128)), alpha_, mu_)
                   .ok());
   ExpectGrid("aga_alpha", "aga_mu");
 }
@@ -116,10 +118,11 @@ TEST_P(Pt2GoldenTest, StructuralSimilarityAndTheFirstGroupItPicks) {
   ASSERT_TRUE(backend_->ternary().ColumnSimilarity(Upload(*backend_, weight_), scores).ok());
   const Matrix values = Download(*backend_, scores);
   EXPECT_LT(LargestDifference(values, golden_->Get("ssr_similarity")), kTolerance);
-  std::vector<int32_t> order =
-      OrderByScore(std::vector<float>(values.values().begin(), values.values().end()), 128);
-  order.resize(128);
-  EXPECT_EQ(order, golden_->Integers("ssr_first_block"));
+  const Tensor order = ZeroCounts(*backend_, weight_.cols());
+  ASSERT_TRUE(backend_->ternary().OrderColumns(scores, 128, order).ok());
+  std::vector<int32_t> picked = DownloadIntegers(*backend_, order);
+  picked.resize(128);
+  EXPECT_EQ(picked, golden_->Integers("ssr_first_block"));
 }
 
 TEST_P(Pt2GoldenTest, WholeLayerAsReleased) {

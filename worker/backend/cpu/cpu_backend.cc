@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/float_conversion.h"
 #include "worker/backend/cpu/cpu_ternary_ops.h"
 #include "worker/backend/cpu/cpu_transformer_ops.h"
 #include "worker/backend/cpu/dense_products.h"
@@ -17,8 +20,13 @@
 namespace tern {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 constexpr int64_t kMirrorTile = 64;
+// Enough rows for the products to reach their rate.
+constexpr int64_t kBatchTokens = 4096;
+constexpr int64_t kConvertedPerTask = 65536;
 
 // The tile (i, j) of a square matrix, at or below the diagonal: scaled, and copied to (j, i).
 void ScaleAndMirrorTile(float* h, int64_t m, int64_t i, int64_t j, double scale) {
@@ -33,11 +41,49 @@ void ScaleAndMirrorTile(float* h, int64_t m, int64_t i, int64_t j, double scale)
   }
 }
 
+float ReadFloat(const Tensor& tensor, int64_t i) {
+  switch (tensor.type()) {
+    case ElementType::kBF16:
+      return Bf16ToFloat(tensor.data<uint16_t>()[i]);
+    case ElementType::kF16:
+      return HalfToFloat(tensor.data<uint16_t>()[i]);
+    default:
+      assert(tensor.type() == ElementType::kF32);
+      return tensor.data<float>()[i];
+  }
+}
+
+void WriteFloat(const Tensor& tensor, int64_t i, float value) {
+  switch (tensor.type()) {
+    case ElementType::kBF16:
+      tensor.data<uint16_t>()[i] = FloatToBf16(value);
+      return;
+    case ElementType::kF16:
+      tensor.data<uint16_t>()[i] = FloatToHalf(value);
+      return;
+    default:
+      assert(tensor.type() == ElementType::kF32);
+      tensor.data<float>()[i] = value;
+  }
+}
+
 class CpuBackend : public Backend {
  public:
   explicit CpuBackend(int threads) : pool_(threads), transformer_(pool_), ternary_(pool_) {}
 
   std::string name() const override { return "cpu"; }
+  std::optional<DeviceMemory> memory() const override { return std::nullopt; }
+  ElementType activation_type() const override { return ElementType::kF32; }
+  int64_t batch_tokens() const override { return kBatchTokens; }
+
+  absl::StatusOr<Mark> Now() override { return std::make_shared<Clock::time_point>(Clock::now()); }
+
+  absl::StatusOr<double> Seconds(const Mark& from, const Mark& to) override {
+    const auto time = [](const Mark& mark) {
+      return *static_cast<const Clock::time_point*>(mark.get());
+    };
+    return std::chrono::duration<double>(time(to) - time(from)).count();
+  }
 
   absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols) override {
     assert(rows >= 0 && cols >= 0);
@@ -70,6 +116,17 @@ class CpuBackend : public Backend {
 
   absl::Status Zero(const Tensor& tensor) override {
     std::memset(tensor.data<void>(), 0, tensor.bytes());
+    return absl::OkStatus();
+  }
+
+  absl::Status Convert(const Tensor& from, const Tensor& to) override {
+    assert(from.elements() == to.elements());
+    const int64_t count = from.elements();
+    pool_.ParallelFor((count + kConvertedPerTask - 1) / kConvertedPerTask, [&](int64_t task) {
+      const int64_t end = std::min(count, (task + 1) * kConvertedPerTask);
+      for (int64_t i = task * kConvertedPerTask; i < end; ++i)
+        WriteFloat(to, i, ReadFloat(from, i));
+    });
     return absl::OkStatus();
   }
 

@@ -70,13 +70,13 @@ void AlignRow(const GroupMoment& moment, std::span<const float> w, std::span<con
 }  // namespace
 
 absl::Status CpuTernaryOps::AlignGrid(const Tensor& w, const Tensor& trits, const Tensor& h,
-                                      std::span<const int32_t> columns, const Tensor& alpha,
+                                      const Tensor& columns, const Tensor& alpha,
                                       const Tensor& mu) {
   const int64_t n = w.rows();
   const int64_t g = w.cols();
-  assert(trits.rows() == n && trits.cols() == g && static_cast<int64_t>(columns.size()) == g);
+  assert(trits.rows() == n && trits.cols() == g && columns.elements() == g);
   assert(alpha.elements() == n && mu.elements() == n);
-  const GroupMoment moment(h, columns);
+  const GroupMoment moment(h, columns.values<int32_t>());
   const int64_t tiles = (n + kTileRows - 1) / kTileRows;
   pool_.ParallelFor(tiles, [&](int64_t tile) {
     std::vector<double> ct(g);

@@ -27,18 +27,19 @@ std::vector<float> Difference(ThreadPool& pool, const Tensor& cross, const Tenso
 }  // namespace
 
 absl::Status CpuTernaryOps::AsymmetryTerm(const Tensor& cross, const Tensor& h,
-                                          std::span<const int32_t> columns, const Tensor& u_bb,
+                                          const Tensor& columns, const Tensor& u_bb,
                                           const Tensor& u_br, const Tensor& next, double lambda,
                                           const Tensor& p) {
   const int64_t g = u_bb.rows();
-  const auto rest = static_cast<int64_t>(columns.size()) - g;
+  const auto rest = columns.elements() - g;
   assert(cross.rows() == h.rows() && cross.cols() == h.cols());
   assert(u_br.elements() == g * rest && next.elements() == rest * rest);
   assert(p.elements() == g * rest);
 
-  const std::span group = columns.first(g);
+  const std::span<const int32_t> all = columns.values<int32_t>();
+  const std::span group = all.first(g);
   const std::vector<float> d_bb = Difference(pool_, cross, h, group, group);
-  const std::vector<float> d_br = Difference(pool_, cross, h, group, columns.subspan(g));
+  const std::vector<float> d_br = Difference(pool_, cross, h, group, all.subspan(g));
 
   std::vector<float> inner(g * g);  // strict_upper(D_BB·U_BBᵀ + D_BR·U_BRᵀ)
   MultiplyByTransposed(pool_, d_bb.data(), u_bb.data<float>(), nullptr, false, g, g, g,

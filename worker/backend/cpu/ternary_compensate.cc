@@ -53,10 +53,11 @@ std::vector<float> NegatedTransfer(ThreadPool& pool, const Tensor& error, const 
 
 }  // namespace
 
-absl::Status CpuTernaryOps::CompensateColumns(const Tensor& w, std::span<const int32_t> order,
+absl::Status CpuTernaryOps::CompensateColumns(const Tensor& w, const Tensor& columns_in_order,
                                               const Tensor& error, const Tensor& u_bb,
                                               const Tensor& u_br, const Tensor& p,
                                               Compensation compensation, const Tensor& next) {
+  const std::span<const int32_t> order = columns_in_order.values<int32_t>();
   const int64_t n = w.rows();
   const int64_t g = error.cols();
   const int64_t rest = w.cols() - g;

@@ -77,10 +77,10 @@ class Downdate {
 
 }  // namespace
 
-absl::StatusOr<bool> CpuTernaryOps::DowndateInverse(const Tensor& inverse,
-                                                    std::span<const int32_t> order,
-                                                    const Tensor& u_bb, const Tensor& u_br,
-                                                    const Tensor& next) {
+absl::Status CpuTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor& columns_in_order,
+                                            const Tensor& u_bb, const Tensor& u_br,
+                                            const Tensor& next, const Tensor& failures) {
+  const std::span<const int32_t> order = columns_in_order.values<int32_t>();
   const int64_t m = inverse.cols();
   const int64_t g = u_bb.rows();
   assert(static_cast<int64_t>(order.size()) == m && u_bb.cols() == g);
@@ -91,7 +91,10 @@ absl::StatusOr<bool> CpuTernaryOps::DowndateInverse(const Tensor& inverse,
     const float* row = inverse.data<float>() + order[i] * m;
     for (int64_t j = 0; j < g; ++j) factor[i * g + j] = row[order[j]];
   }
-  if (!FactorUpper(pool_, factor, g)) return false;
+  if (!FactorUpper(pool_, factor, g)) {
+    ++*failures.data<int32_t>();
+    return absl::OkStatus();
+  }
   for (int64_t i = 1; i < g; ++i) std::fill_n(factor + i * g, i, 0.0f);
 
   std::vector<float> factor_inverse(g * g);
@@ -109,7 +112,7 @@ absl::StatusOr<bool> CpuTernaryOps::DowndateInverse(const Tensor& inverse,
       downdate.SubtractBlock(p, q, next.data<float>());
     }
   });
-  return true;
+  return absl::OkStatus();
 }
 
 }  // namespace tern

@@ -12,11 +12,17 @@ namespace {
 
 constexpr int64_t kTileRows = 32;
 
+// What fitting found in some rows of a group.
+struct GridCounts {
+  int32_t rounds = 0;
+  int32_t constant_rows = 0;
+};
+
 // The grid of one row of a group.
 struct RowGrid {
   double alpha = 0;
   double mu = 0;
-  int64_t rounds = 0;
+  int32_t rounds = 0;
   bool constant = false;  // t ended constant
 };
 
@@ -99,14 +105,14 @@ RowGrid FitRow(std::span<const float> w, int max_rounds, std::span<int8_t> t) {
 
 }  // namespace
 
-absl::StatusOr<GridFit> CpuTernaryOps::FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
-                                               const Tensor& alpha, const Tensor& mu) {
+absl::Status CpuTernaryOps::FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
+                                    const Tensor& alpha, const Tensor& mu, const Tensor& counts) {
   const int64_t n = w.rows();
   const int64_t g = w.cols();
   assert(trits.rows() == n && trits.cols() == g);
   assert(alpha.elements() == n && mu.elements() == n);
   const int64_t tiles = (n + kTileRows - 1) / kTileRows;
-  std::vector<GridFit> fits(tiles);
+  std::vector<GridCounts> found(tiles);
   pool_.ParallelFor(tiles, [&](int64_t tile) {
     const int64_t end = std::min(n, (tile + 1) * kTileRows);
     for (int64_t r = tile * kTileRows; r < end; ++r) {
@@ -116,16 +122,15 @@ absl::StatusOr<GridFit> CpuTernaryOps::FitGrid(const Tensor& w, int max_rounds, 
       const RowGrid grid = FitRow(row, max_rounds, t);
       alpha.data<float>()[r] = static_cast<float>(grid.alpha);
       mu.data<float>()[r] = static_cast<float>(grid.mu);
-      fits[tile].rounds += grid.rounds;
-      fits[tile].constant_rows += static_cast<int64_t>(grid.constant);
+      found[tile].rounds += grid.rounds;
+      found[tile].constant_rows += static_cast<int32_t>(grid.constant);
     }
   });
-  GridFit total;
-  for (const GridFit& fit : fits) {
-    total.rounds += fit.rounds;
-    total.constant_rows += fit.constant_rows;
+  for (const GridCounts& of_tile : found) {
+    counts.data<int32_t>()[0] += of_tile.rounds;
+    counts.data<int32_t>()[1] += of_tile.constant_rows;
   }
-  return total;
+  return absl::OkStatus();
 }
 
 }  // namespace tern

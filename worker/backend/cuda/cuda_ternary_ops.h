@@ -1,0 +1,59 @@
+#ifndef TERN_WORKER_BACKEND_CUDA_CUDA_TERNARY_OPS_H_
+#define TERN_WORKER_BACKEND_CUDA_CUDA_TERNARY_OPS_H_
+
+#include "worker/backend/cuda/device_context.h"
+#include "worker/backend/cuda/matrix_product.h"
+#include "worker/backend/ternary_ops.h"
+
+namespace tern {
+
+class CudaTernaryOps final : public TernaryOps {
+ public:
+  // `measuring`: of sums that are only reported.
+  CudaTernaryOps(DeviceContext& device, Arithmetic measuring)
+      : device_(device), measuring_(measuring) {}
+
+  absl::Status Diagonal(const Tensor& h, const Tensor& diagonal) override;
+  absl::Status GatherColumns(const Tensor& from, const Tensor& columns, const Tensor& to) override;
+  absl::Status ZeroColumns(const Tensor& columns, const Tensor& w) override;
+  absl::Status OrderColumns(const Tensor& scores, int64_t group, const Tensor& order) override;
+  absl::Status ColumnSimilarity(const Tensor& w, const Tensor& scores) override;
+  absl::Status FitGrid(const Tensor& w, int max_rounds, const Tensor& trits, const Tensor& alpha,
+                       const Tensor& mu, const Tensor& counts) override;
+  absl::Status AlignGrid(const Tensor& w, const Tensor& trits, const Tensor& h,
+                         const Tensor& columns, const Tensor& alpha, const Tensor& mu) override;
+  absl::Status RoundToHalf(const Tensor& values) override;
+  absl::Status GridError(const Tensor& w, const Tensor& trits, const Tensor& alpha,
+                         const Tensor& mu, const Tensor& error) override;
+  absl::StatusOr<bool> InvertDamped(const Tensor& h, double damping, const Tensor& scratch,
+                                    const Tensor& inverse) override;
+  absl::Status DowndateInverse(const Tensor& inverse, const Tensor& order, const Tensor& u_bb,
+                               const Tensor& u_br, const Tensor& next,
+                               const Tensor& failures) override;
+  absl::Status AsymmetryTerm(const Tensor& cross, const Tensor& h, const Tensor& columns,
+                             const Tensor& u_bb, const Tensor& u_br, const Tensor& next,
+                             double lambda, const Tensor& p) override;
+  absl::Status CompensateColumns(const Tensor& w, const Tensor& order, const Tensor& error,
+                                 const Tensor& u_bb, const Tensor& u_br, const Tensor& p,
+                                 Compensation compensation, const Tensor& next) override;
+  absl::StatusOr<double> OutputEnergy(const Tensor& w, const Tensor& w_hat,
+                                      const Tensor& h) override;
+  absl::Status Pack(const Tensor& trits, const Tensor& alpha, const Tensor& mu, int64_t group_size,
+                    const PackedTernary& packed) override;
+  absl::Status Unpack(const PackedTernary& packed, int64_t group_size, const Tensor& w) override;
+
+ private:
+  absl::StatusOr<Tensor> Floats(int64_t rows, int64_t cols);
+  absl::StatusOr<Tensor> Bytes(int64_t count);
+
+  // u[g,g] = U, UᵀU = the leading g × g of a; and U⁻¹.
+  absl::Status Factor(const Tensor& a, const Tensor& u, const Tensor& failures);
+  absl::Status InvertUpper(const Tensor& u, const Tensor& inverse);
+
+  DeviceContext& device_;
+  const Arithmetic measuring_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_BACKEND_CUDA_CUDA_TERNARY_OPS_H_

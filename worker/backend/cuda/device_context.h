@@ -1,0 +1,61 @@
+#ifndef TERN_WORKER_BACKEND_CUDA_DEVICE_CONTEXT_H_
+#define TERN_WORKER_BACKEND_CUDA_DEVICE_CONTEXT_H_
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <cusolverDn.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "worker/backend/tensor.h"
+
+namespace tern {
+
+// A CUDA device with the one stream that all of a backend's work goes through, in order, the
+// handles of the libraries bound to it, and its memory.
+class DeviceContext {
+ public:
+  // `memory_limit`: bytes that tensors may take, 0 for all the device has.
+  static absl::StatusOr<std::unique_ptr<DeviceContext>> Open(int ordinal, int64_t memory_limit);
+  ~DeviceContext();
+
+  DeviceContext(const DeviceContext&) = delete;
+  DeviceContext& operator=(const DeviceContext&) = delete;
+
+  int ordinal() const { return ordinal_; }
+  const std::string& model() const { return model_; }  // "NVIDIA H200"
+  int64_t memory_bytes() const { return memory_bytes_; }
+  cudaStream_t stream() const { return stream_; }
+  cublasHandle_t cublas() const { return cublas_; }
+  cusolverDnHandle_t cusolver() const { return cusolver_; }
+
+  // Uninitialised memory from the stream's pool: what the stream did with freed memory happens
+  // before what it does with the memory given here. RESOURCE_EXHAUSTED says what was asked for and
+  // what was free.
+  absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols);
+
+  absl::Status Synchronize(const char* operation);
+
+  // The most that tensors took at one time, in bytes.
+  int64_t peak_bytes() const;
+
+ private:
+  DeviceContext() = default;
+
+  int ordinal_ = 0;
+  std::string model_;
+  int64_t memory_bytes_ = 0;
+  cudaStream_t stream_ = nullptr;
+  cudaMemPool_t pool_ = nullptr;
+  cublasHandle_t cublas_ = nullptr;
+  void* cublas_workspace_ = nullptr;
+  cusolverDnHandle_t cusolver_ = nullptr;
+};
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_BACKEND_CUDA_DEVICE_CONTEXT_H_

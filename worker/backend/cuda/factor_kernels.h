@@ -1,0 +1,42 @@
+#ifndef TERN_WORKER_BACKEND_CUDA_FACTOR_KERNELS_H_
+#define TERN_WORKER_BACKEND_CUDA_FACTOR_KERNELS_H_
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace tern {
+
+// Launches behind TernaryOps; matrices are row-major, pointers device memory. Whether a launch
+// succeeded is asked of cudaGetLastError.
+
+// out = h + damping·I, where an element of h's diagonal that is not positive counts as 1.
+void LaunchDamp(cudaStream_t stream, const float* h, int64_t m, double damping, float* out);
+
+// Copies one triangle of a[m,m] to the other.
+void LaunchMirrorUpper(cudaStream_t stream, float* a, int64_t m);
+void LaunchMirrorLower(cudaStream_t stream, float* a, int64_t m);
+
+// Zeroes the triangle below the diagonal of a[g,g]; with `strict` the diagonal too.
+void LaunchKeepUpper(cudaStream_t stream, float* a, int64_t g, bool strict);
+
+inline constexpr int64_t kWidestSmallFactor = 128;
+
+// u[g,g] = U, upper, UᵀU = a, for a symmetric a[g,·] of row stride `stride`, g ≤
+// kWidestSmallFactor. Adds 1 to *failures where a is not positive definite.
+void LaunchSmallFactor(cudaStream_t stream, const float* a, int64_t stride, int64_t g, float* u,
+                       int32_t* failures);
+
+// inverse[g,g] = U⁻¹ of an upper u[g,g], g ≤ kWidestSmallFactor.
+void LaunchSmallInverse(cudaStream_t stream, const float* u, int64_t g, float* inverse);
+
+// f[n,g] = error[n,g] / diag(u[g,g]), column by column.
+void LaunchDivideByDiagonal(cudaStream_t stream, const float* error, const float* u, int64_t n,
+                            int64_t g, float* f);
+
+// Adds 1 to *failures unless *info is 0: what cuSOLVER found.
+void LaunchCountFailure(cudaStream_t stream, const int* info, int32_t* failures);
+
+}  // namespace tern
+
+#endif  // TERN_WORKER_BACKEND_CUDA_FACTOR_KERNELS_H_
