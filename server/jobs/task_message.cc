@@ -1,10 +1,12 @@
 #include "server/jobs/task_message.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "server/jobs/job_view.h"
+#include "server/jobs/task_names.h"
 #include "server/jobs/timestamps.h"
 
 namespace tern {
@@ -25,6 +27,9 @@ absl::StatusOr<worker::v1::Task> TaskMessage(const JobRecord& job, const TaskRec
       message.mutable_quantize()->set_block(task.index);
       message.mutable_quantize()->set_shard(task.shard);
       message.mutable_quantize()->set_shard_first_block(task.shard_first_block);
+      message.mutable_quantize()->set_shard_goes_on(
+          std::find(task.dependents.begin(), task.dependents.end(), QuantizeTask(task.index + 1)) !=
+          task.dependents.end());
       break;
     case TaskKind::kAssemble:
       message.mutable_assemble();

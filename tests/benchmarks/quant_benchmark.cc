@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -23,7 +24,27 @@ void CountFlops(benchmark::State& state, double flops) {
       flops / 1e9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
-// A layer of n × m weights and plausible moments of its inputs, on two threads.
+std::unique_ptr<Backend> BenchmarkBackend() {
+  const char* device = std::getenv("TERN_BENCHMARK_DEVICE");
+  return CreateBackend(device == nullptr ? "cpu" : device, 2).value();
+}
+
+// Times `work` on the backend, queue and all.
+template <typename Work>
+void Time(benchmark::State& state, Backend& backend, Work work) {
+  if (const absl::Status warm_up = work(); !warm_up.ok()) {
+    state.SkipWithError(warm_up.ToString().c_str());
+    return;
+  }
+  for (auto _ : state) {
+    const Backend::Mark start = backend.Now().value();
+    work().IgnoreError();
+    const Backend::Mark end = backend.Now().value();
+    state.SetIterationTime(backend.Seconds(start, end).value());
+  }
+}
+
+// A layer of n × m weights and plausible moments of its inputs.
 class Layer {
  public:
   Layer(int64_t n, int64_t m) : n(n), m(m) {
@@ -64,7 +85,8 @@ class Layer {
   TernaryOps& ops() { return backend->ternary(); }
 
   const int64_t n, m;
-  const std::unique_ptr<Backend> backend = CreateBackend("cpu", 2).value();
+  // TERN_BENCHMARK_DEVICE: cpu, cuda:N
+  const std::unique_ptr<Backend> backend = BenchmarkBackend();
   Tensor w, h, cross, order;
 };
 
@@ -72,11 +94,13 @@ class Layer {
 class Group : public Layer {
  public:
   Group(int64_t n, int64_t m) : Layer(n, m) {
-    ops().InvertDamped(h, 0.01, Matrix(m, m), inverse).IgnoreError();
+    ops().InvertDamped(h, 0.01, inverse).IgnoreError();
     ops().GatherColumns(w, columns(), w_b).IgnoreError();
     ops().FitGrid(w_b, 100, trits, alpha, mu, counts).IgnoreError();
     ops().GridError(w_b, trits, alpha, mu, error).IgnoreError();
-    ops().DowndateInverse(inverse, order, u_bb, u_br, next_inverse, failures).IgnoreError();
+    ops()
+        .DowndateInverse(inverse, order, u_bb, u_bb_inverse, u_br, next_inverse, failures)
+        .IgnoreError();
   }
 
   Tensor columns() const { return order.Reshape(m, 1).Rows(0, kGroup).Reshape(1, kGroup); }
@@ -87,32 +111,32 @@ class Group : public Layer {
   const Tensor trits = backend->Allocate(ElementType::kI8, n, kGroup).value();
   const Tensor alpha = Matrix(1, n), mu = Matrix(1, n);
   const Tensor counts = Integers(2), failures = Integers(1);
-  const Tensor u_bb = Matrix(kGroup, kGroup), u_br = Matrix(kGroup, rest);
+  const Tensor u_bb = Matrix(kGroup, kGroup), u_bb_inverse = Matrix(kGroup, kGroup);
+  const Tensor u_br = Matrix(kGroup, rest);
   const Tensor next_inverse = Matrix(rest, rest);
 };
 
 void BM_InvertDamped(benchmark::State& state) {
   Layer layer(1, state.range(0));
-  const Tensor scratch = layer.Matrix(layer.m, layer.m);
   const Tensor inverse = layer.Matrix(layer.m, layer.m);
-  for (auto _ : state) layer.ops().InvertDamped(layer.h, 0.01, scratch, inverse).IgnoreError();
+  Time(state, *layer.backend,
+       [&] { return layer.ops().InvertDamped(layer.h, 0.01, inverse).status(); });
   CountFlops(state, std::pow(static_cast<double>(layer.m), 3));
 }
 BENCHMARK(BM_InvertDamped)
     ->Arg(512)
     ->Arg(1408)
     ->Arg(4096)
+    ->Arg(11008)
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+    ->UseManualTime();
 
 void BM_DowndateInverse(benchmark::State& state) {
   Group group(1, state.range(0));
-  for (auto _ : state) {
-    group.ops()
-        .DowndateInverse(group.inverse, group.order, group.u_bb, group.u_br, group.next_inverse,
-                         group.failures)
-        .IgnoreError();
-  }
+  Time(state, *group.backend, [&] {
+    return group.ops().DowndateInverse(group.inverse, group.order, group.u_bb, group.u_bb_inverse,
+                                       group.u_br, group.next_inverse, group.failures);
+  });
   const auto rest = static_cast<double>(group.rest);
   CountFlops(state, kGroup * rest * rest + 2.0 * kGroup * kGroup * rest);
 }
@@ -120,18 +144,17 @@ BENCHMARK(BM_DowndateInverse)
     ->Arg(512)
     ->Arg(1408)
     ->Arg(4096)
+    ->Arg(11008)
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+    ->UseManualTime();
 
 void BM_AsymmetryTerm(benchmark::State& state) {
   Group group(1, state.range(0));
   const Tensor p = group.Matrix(kGroup, group.rest);
-  for (auto _ : state) {
-    group.ops()
-        .AsymmetryTerm(group.cross, group.h, group.order, group.u_bb, group.u_br,
-                       group.next_inverse, 0.25, p)
-        .IgnoreError();
-  }
+  Time(state, *group.backend, [&] {
+    return group.ops().AsymmetryTerm(group.cross, group.h, group.order, group.u_bb, group.u_br,
+                                     group.next_inverse, 0.25, p);
+  });
   const auto rest = static_cast<double>(group.rest);
   CountFlops(state, 2.0 * kGroup * rest * rest + 4.0 * kGroup * kGroup * rest);
 }
@@ -139,83 +162,90 @@ BENCHMARK(BM_AsymmetryTerm)
     ->Arg(512)
     ->Arg(1408)
     ->Arg(4096)
+    ->Arg(11008)
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+    ->UseManualTime();
 
 void BM_CompensateColumns(benchmark::State& state) {
   Group group(state.range(0), state.range(1));
   const Tensor next = group.Matrix(group.n, group.rest);
-  for (auto _ : state) {
-    group.ops()
-        .CompensateColumns(group.w, group.order, group.error, group.u_bb, group.u_br, group.u_br,
-                           Compensation::kExact, next)
-        .IgnoreError();
-  }
+  Time(state, *group.backend, [&] {
+    return group.ops().CompensateColumns(group.w, group.order, group.error, group.u_bb_inverse,
+                                         group.u_br, group.u_br, Compensation::kExact, next);
+  });
   CountFlops(state, 4.0 * kGroup * static_cast<double>(group.n * group.rest));
 }
 BENCHMARK(BM_CompensateColumns)
     ->Args({512, 1408})
     ->Args({4096, 4096})
+    ->Args({11008, 4096})
+    ->Args({4096, 11008})
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+    ->UseManualTime();
 
 void BM_OutputEnergy(benchmark::State& state) {
   Layer layer(state.range(0), state.range(1));
-  for (auto _ : state) layer.ops().OutputEnergy(layer.w, Tensor(), layer.h).IgnoreError();
+  Time(state, *layer.backend,
+       [&] { return layer.ops().OutputEnergy(layer.w, Tensor(), layer.h).status(); });
   CountFlops(state, static_cast<double>(layer.n * layer.m * layer.m));
 }
 BENCHMARK(BM_OutputEnergy)
     ->Args({512, 1408})
     ->Args({4096, 4096})
+    ->Args({11008, 4096})
+    ->Args({4096, 11008})
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+    ->UseManualTime();
 
 void BM_ColumnSimilarity(benchmark::State& state) {
   Layer layer(state.range(0), state.range(1));
   const Tensor scores = layer.Matrix(1, layer.m);
-  for (auto _ : state) layer.ops().ColumnSimilarity(layer.w, scores).IgnoreError();
+  Time(state, *layer.backend, [&] { return layer.ops().ColumnSimilarity(layer.w, scores); });
   state.SetItemsProcessed(state.iterations() * layer.n * layer.m);
 }
 BENCHMARK(BM_ColumnSimilarity)
     ->Args({512, 1408})
     ->Args({4096, 4096})
+    ->Args({11008, 4096})
+    ->Args({4096, 11008})
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+    ->UseManualTime();
 
 void BM_FitGrid(benchmark::State& state) {
   Group group(state.range(0), 256);
-  for (auto _ : state) {
-    group.ops()
-        .FitGrid(group.w_b, 100, group.trits, group.alpha, group.mu, group.counts)
-        .IgnoreError();
-  }
+  Time(state, *group.backend, [&] {
+    return group.ops().FitGrid(group.w_b, 100, group.trits, group.alpha, group.mu, group.counts);
+  });
   state.SetItemsProcessed(state.iterations() * group.n);
 }
-BENCHMARK(BM_FitGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(BM_FitGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseManualTime();
 
 void BM_AlignGrid(benchmark::State& state) {
   Group group(state.range(0), 256);
-  for (auto _ : state) {
-    group.ops()
-        .AlignGrid(group.w_b, group.trits, group.h, group.columns(), group.alpha, group.mu)
-        .IgnoreError();
-  }
+  Time(state, *group.backend, [&] {
+    return group.ops().AlignGrid(group.w_b, group.trits, group.h, group.columns(), group.alpha,
+                                 group.mu);
+  });
   state.SetItemsProcessed(state.iterations() * group.n);
 }
-BENCHMARK(BM_AlignGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(BM_AlignGrid)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond)->UseManualTime();
 
 // A whole layer by the default options: seconds by stage, and the multiplications that cannot be
 // saved, as GFLOP/s.
 void BM_QuantizeLayer(benchmark::State& state) {
   Layer layer(state.range(0), state.range(1));
   std::map<std::string, double> seconds;
-  for (auto _ : state) {
+  Time(state, *layer.backend, [&]() -> absl::Status {
     StageClock clock(*layer.backend);
     auto quantizer =
         LayerQuantizer::Create(*layer.backend, Pt2LlmOptions(), layer.h, layer.cross, clock);
-    if (!quantizer->Quantize(layer.w, nullptr).ok()) state.SkipWithError("not quantized");
+    if (!quantizer.ok()) return quantizer.status();
+    if (auto layer_fit = quantizer->Quantize(layer.w, nullptr); !layer_fit.ok()) {
+      return layer_fit.status();
+    }
     seconds = clock.TakeSeconds().value();
-  }
+    return absl::OkStatus();
+  });
   for (const auto& [stage, value] : seconds) state.counters[stage] = value;
   // The inverse m³, downdates m³/3, asymmetry 2m³/3; n·m² each for compensation, its asymmetric
   // part and the two energies.
@@ -228,8 +258,10 @@ BENCHMARK(BM_QuantizeLayer)
     ->Args({1408, 512})
     ->Args({512, 1408})
     ->Args({4096, 4096})
+    ->Args({11008, 4096})
+    ->Args({4096, 11008})
     ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
+    ->UseManualTime()
     ->Iterations(1);
 
 }  // namespace

@@ -30,13 +30,13 @@ bool IsPermanent(const absl::Status& status) {
 JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics& metrics,
                              int threads, std::string worker_id)
     : inputs_(blobs),
-      tools_{backend, blobs, inputs_, states_, metrics, threads, std::move(worker_id)} {}
+      tools_{backend, blobs, inputs_, ahead_, metrics, threads, std::move(worker_id)} {}
 
 TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   Log(LogLevel::kInfo, "task started",
       {{"task", task.lease().task()}, {"epoch", task.lease().epoch()}});
   // Other kinds of tasks run when a job's blocks are done, or belong to another job.
-  if (!task.has_quantize()) states_.Clear();
+  if (!task.has_quantize()) ahead_.Drop();
   absl::StatusOr<TaskResult> result = Dispatch(task, progress);
   ReturnFreeMemory();
 
@@ -59,7 +59,7 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
 }
 
 void JobTaskRunner::Rest() {
-  states_.Clear();
+  ahead_.Drop();
   inputs_.Clear();
   ReturnFreeMemory();
 }

@@ -25,15 +25,15 @@ class JobTaskRunner final : public TaskRunner {
 
   TaskOutcome Run(const tern::worker::v1::Task& task, TaskProgress& progress) override;
   void Rest() override;
-  std::vector<tern::worker::v1::WarmShard> Warm() const override { return states_.Warm(); }
+  std::vector<tern::worker::v1::WarmShard> Warm() const override { return ahead_.Warm(); }
 
  private:
   absl::StatusOr<tern::worker::v1::TaskResult> Dispatch(const tern::worker::v1::Task& task,
                                                         TaskProgress& progress);
 
   JobInputs inputs_;
-  StateCache states_;
   TaskTools tools_;
+  BlockAhead ahead_;  // its work uses the others
 };
 
 }  // namespace tern

@@ -1,6 +1,11 @@
+#include <functional>
+#include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "checkpoint/block_file.h"
 #include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
@@ -22,32 +27,30 @@ using tern::worker::v1::TaskResult;
 constexpr double kRebuildShare = 0.3;
 constexpr double kUploadShare = 0.02;
 
-class BlockTask {
+// Computes one block, given the state before it or making that.
+class BlockComputation {
  public:
-  BlockTask(TaskTools& tools, const Task& task, TaskProgress& progress)
-      : tools_(tools), task_(task), block_(task.quantize().block()), progress_(progress) {}
+  BlockComputation(TaskTools& tools, const Task& task, int64_t block, TaskProgress& progress)
+      : tools_(tools), task_(task), block_(block), progress_(progress) {}
 
-  absl::StatusOr<TaskResult> Run() {
+  absl::StatusOr<ComputedBlock> Run(std::optional<CalibrationState> state) {
     progress_.EnterStage("load");
     TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
     TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
-    TERN_ASSIGN_OR_RETURN(CalibrationState state, State());
+    ComputedBlock computed;
+    if (state.has_value()) {
+      computed.state = *std::move(state);
+    } else {
+      progress_.EnterStage("rebuild");
+      TERN_ASSIGN_OR_RETURN(computed.state, Rebuild());
+    }
     progress_.EnterStage("load");
-    TERN_ASSIGN_OR_RETURN(QuantizedBlock quantized, Quantize(state));
-    TERN_RETURN_IF_ERROR(Upload(quantized.layers));
-    tools_.states.Put(task_.job_uid(), task_.quantize().shard(), std::move(state));
-    return Result(quantized.metrics);
+    TERN_ASSIGN_OR_RETURN(computed.quantized, Quantize(computed.state));
+    computed.seconds = progress_.seconds();
+    return computed;
   }
 
  private:
-  absl::StatusOr<CalibrationState> State() {
-    std::optional<CalibrationState> warm =
-        tools_.states.Take(task_.job_uid(), task_.quantize().shard(), block_);
-    if (warm.has_value()) return *std::move(warm);
-    progress_.EnterStage("rebuild");
-    return Rebuild();
-  }
-
   // The full-precision prefix up to the shard's first block, then both streams through the blocks
   // committed since.
   absl::StatusOr<CalibrationState> Rebuild() {
@@ -95,20 +98,70 @@ class BlockTask {
     return QuantizeBlock(tools_.backend, model_->config(), weights, options_, control, state);
   }
 
+  std::function<bool()> Cancelled() const {
+    return [this] { return progress_.stopped(); };
+  }
+
+  TaskTools& tools_;
+  const Task& task_;
+  const int64_t block_;
+  TaskProgress& progress_;
+  Pt2LlmOptions options_;
+  std::shared_ptr<const ModelFolder> model_;
+};
+
+class BlockTask {
+ public:
+  BlockTask(TaskTools& tools, const Task& task, TaskProgress& progress)
+      : tools_(tools), task_(task), block_(task.quantize().block()), progress_(progress) {}
+
+  absl::StatusOr<TaskResult> Run() {
+    TERN_ASSIGN_OR_RETURN(ComputedBlock computed, Compute());
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
+    if (task_.quantize().shard_goes_on()) ComputeNext(std::move(computed.state));
+    if (absl::Status uploaded = Upload(computed.quantized.layers); !uploaded.ok()) {
+      tools_.ahead.Drop();
+      return uploaded;
+    }
+    return Result(computed.quantized.metrics, std::move(computed.seconds));
+  }
+
+ private:
+  BlockAhead::Key Key(int64_t block) const {
+    return {task_.job_uid(), task_.quantize().shard(), block};
+  }
+
+  absl::StatusOr<ComputedBlock> Compute() {
+    auto ahead = tools_.ahead.Take(Key(block_), progress_);
+    if (ahead.has_value()) return *std::move(ahead);
+    return BlockComputation(tools_, task_, block_, progress_).Run(std::nullopt);
+  }
+
+  void ComputeNext(CalibrationState state) {
+    // A computation ahead outlives this task, not the runner that owns both it and the tools.
+    auto held = std::make_shared<CalibrationState>(std::move(state));
+    tools_.ahead.Start(Key(block_ + 1), [&tools = tools_, task = task_, block = block_ + 1,
+                                         held = std::move(held)](TaskProgress& progress) {
+      return BlockComputation(tools, task, block, progress).Run(std::move(*held));
+    });
+  }
+
   absl::Status Upload(const BlockLayers& layers) {
     progress_.EnterStage("upload");
+    const absl::Time start = absl::Now();
     const std::string file = BlockFileName(block_);
     const absl::Status written = tools_.blobs.Write(
         task_.lease(), file,
         [&](const ByteSink& sink) { return WriteBlockFile(*model_, block_, layers, sink); },
         progress_.stop_token());
     progress_.LeaveStage();
+    upload_seconds_ = absl::ToDoubleSeconds(absl::Now() - start);
     return written.ok() ? written : TransferError(written, file);
   }
 
-  TaskResult Result(const BlockMetrics& metrics) {
-    std::map<std::string, double> seconds = metrics.seconds;
-    for (const auto& [stage, spent] : progress_.seconds()) seconds[stage] += spent;
+  TaskResult Result(const BlockMetrics& metrics, std::map<std::string, double> seconds) {
+    for (const auto& [stage, spent] : metrics.seconds) seconds[stage] += spent;
+    seconds["upload"] += upload_seconds_;
     double total = 0;
     for (const auto& [stage, spent] : seconds) {
       tools_.metrics.ObserveBlockStage(stage, spent);
@@ -150,16 +203,12 @@ class BlockTask {
                                        block.layers_size());
   }
 
-  std::function<bool()> Cancelled() const {
-    return [this] { return progress_.stopped(); };
-  }
-
   TaskTools& tools_;
   const Task& task_;
   const int64_t block_;
   TaskProgress& progress_;
-  Pt2LlmOptions options_;
   std::shared_ptr<const ModelFolder> model_;
+  double upload_seconds_ = 0;
 };
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include "absl/status/statusor.h"
 #include "tern/worker/v1/worker_service.pb.h"
 #include "worker/agent/blob_client.h"
+#include "worker/agent/block_ahead.h"
 #include "worker/agent/job_inputs.h"
-#include "worker/agent/state_cache.h"
 #include "worker/agent/task_progress.h"
 #include "worker/agent/worker_metrics.h"
 #include "worker/backend/backend.h"
@@ -19,7 +19,7 @@ struct TaskTools {
   Backend& backend;
   BlobClient& blobs;
   JobInputs& inputs;
-  StateCache& states;
+  BlockAhead& ahead;
   WorkerMetrics& metrics;
   int threads;
   std::string worker_id;
@@ -34,8 +34,9 @@ absl::StatusOr<tern::worker::v1::TaskResult> RunScan(TaskTools& tools,
                                                      const tern::worker::v1::Task& task,
                                                      TaskProgress& progress);
 
-// Takes the shard's calibration state from the cache or makes it by running the blocks before, and
-// leaves the state behind this block in the cache. The block's bits are the same either way.
+// Takes the block from what was computed ahead, or makes the shard's calibration state by running
+// the blocks before and computes it. While the block is uploaded the shard's next one is computed
+// ahead. The block's bits are the same either way.
 absl::StatusOr<tern::worker::v1::TaskResult> RunQuantize(TaskTools& tools,
                                                          const tern::worker::v1::Task& task,
                                                          TaskProgress& progress);

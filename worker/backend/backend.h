@@ -17,6 +17,7 @@ namespace tern {
 // In bytes.
 struct DeviceMemory {
   int64_t total = 0;  // that tensors may take
+  int64_t used = 0;   // that they take
   int64_t peak = 0;   // the most they took at one time so far
 };
 

@@ -83,18 +83,19 @@ class TernaryOps {
 
   // inverse[m,m] = (h + damping·I)⁻¹, both triangles; an element of h's diagonal that is not
   // positive (a dead input) counts as 1. False when the damped matrix is not positive definite;
-  // then `inverse` holds nothing of use. scratch[m,m] is overwritten.
-  virtual absl::StatusOr<bool> InvertDamped(const Tensor& h, double damping, const Tensor& scratch,
+  // then `inverse` holds nothing of use.
+  virtual absl::StatusOr<bool> InvertDamped(const Tensor& h, double damping,
                                             const Tensor& inverse) = 0;
 
   // With B the first g of `order` and R the rest, for inverse[m,m] = (H_{B∪R})⁻¹:
-  //   u_bb[g,g] = U_BB, upper: U_BBᵀ·U_BB = inverse_BB;
+  //   u_bb[g,g] = U_BB, upper: U_BBᵀ·U_BB = inverse_BB; u_bb_inverse[g,g] = U_BB⁻¹;
   //   u_br[g,m-g] = U_BR = U_BB⁻ᵀ·inverse_BR;
   //   next[m-g,m-g] = inverse_RR - U_BRᵀ·U_BR = (H_RR)⁻¹, R in the order given.
   // When inverse_BB is not positive definite, adds 1 to failures[1,1], and the results are of no
   // use.
   virtual absl::Status DowndateInverse(const Tensor& inverse, const Tensor& order,
-                                       const Tensor& u_bb, const Tensor& u_br, const Tensor& next,
+                                       const Tensor& u_bb, const Tensor& u_bb_inverse,
+                                       const Tensor& u_br, const Tensor& next,
                                        const Tensor& failures) = 0;
 
   // The part of P = lambda·triu(D·Uᵀ, 1)·U that carries group B to the columns R after it
@@ -111,8 +112,9 @@ class TernaryOps {
   //   kReleased: F = error / diag(U_BB), column by column.
   // p is empty where there is no asymmetric term.
   virtual absl::Status CompensateColumns(const Tensor& w, const Tensor& order, const Tensor& error,
-                                         const Tensor& u_bb, const Tensor& u_br, const Tensor& p,
-                                         Compensation compensation, const Tensor& next) = 0;
+                                         const Tensor& u_bb_inverse, const Tensor& u_br,
+                                         const Tensor& p, Compensation compensation,
+                                         const Tensor& next) = 0;
 
   // tr((w - w_hat)·h·(w - w_hat)ᵀ) for symmetric h; w_hat is zero when empty.
   virtual absl::StatusOr<double> OutputEnergy(const Tensor& w, const Tensor& w_hat,

@@ -1,12 +1,19 @@
 #include "worker/quant/block_streams.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "checkpoint/status_macros.h"
 #include "worker/quant/slice.h"
 
 namespace tern {
+namespace {
+
+// m × m: two moments, the inverse and its scratch, two downdates, and as much for what else.
+constexpr int64_t kMatricesOfALayer = 10;
+
+}  // namespace
 
 absl::StatusOr<BlockStreams> BlockStreams::Create(Backend& backend, const ModelConfig& config,
                                                   const BlockWeights& weights,
@@ -79,10 +86,29 @@ absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batc
     TERN_RETURN_IF_ERROR(block_.MlpInput(weights, h, x));
     return x;
   }
-  const Tensor m = Slice(quantized_input_, 0, h.rows(), mlp_width_);
+  if (batch == 0) TERN_RETURN_IF_ERROR(KeepMlpActivation());
+  const Tensor m = MlpActivationOf(batch);
   TERN_RETURN_IF_ERROR(block_.MlpInput(weights, h, norm));
   TERN_RETURN_IF_ERROR(block_.MlpActivation(weights, norm, m));
   return m;
+}
+
+Tensor BlockStreams::MlpActivationOf(int64_t batch) const {
+  if (!mlp_activation_.empty()) return BatchOf(mlp_activation_, batch);
+  const Tensor h = BatchOf(state_->quantized, batch);
+  return Slice(quantized_input_, 0, h.rows(), mlp_width_);
+}
+
+absl::Status BlockStreams::KeepMlpActivation() {
+  const std::optional<DeviceMemory> memory = backend_->memory();
+  if (!memory.has_value()) return absl::OkStatus();  // the host's memory is others' too
+  const ElementType type = backend_->activation_type();
+  const int64_t activations = state_->tokens() * mlp_width_ * SizeOf(type);
+  // What quantizing the layer takes beside them.
+  const int64_t matrices = kMatricesOfALayer * mlp_width_ * mlp_width_ * SizeOf(ElementType::kF32);
+  if (memory->total - memory->used < activations + matrices) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(mlp_activation_, backend_->Allocate(type, state_->tokens(), mlp_width_));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Tensor> BlockStreams::FullPrecisionInput(LinearKind set, int64_t batch) {
@@ -113,9 +139,11 @@ absl::StatusOr<Tensor> BlockStreams::FullPrecisionInput(LinearKind set, int64_t 
 absl::Status BlockStreams::Finish(int64_t batch) {
   const Tensor h = BatchOf(state_->quantized, batch);
   const Tensor norm = norm_.Rows(0, h.rows());
-  const Tensor m = Slice(quantized_input_, 0, h.rows(), mlp_width_);
-  TERN_RETURN_IF_ERROR(block_.MlpInput(quantized_weights_, h, norm));
-  TERN_RETURN_IF_ERROR(block_.MlpActivation(quantized_weights_, norm, m));
+  const Tensor m = MlpActivationOf(batch);
+  if (mlp_activation_.empty()) {
+    TERN_RETURN_IF_ERROR(block_.MlpInput(quantized_weights_, h, norm));
+    TERN_RETURN_IF_ERROR(block_.MlpActivation(quantized_weights_, norm, m));
+  }
   return block_.AddMlpOutput(quantized_weights_, m, h);
 }
 

@@ -19,8 +19,8 @@ namespace tern {
 // two sets the layers of the first get their ternary weights.
 //
 // The full-precision stream moves on as soon as its layer is passed. The quantized one cannot
-// before its layer is quantized: attention outputs are kept for that, MLP activations computed
-// again.
+// before its layer is quantized: attention outputs are kept for that, MLP activations where the
+// device has memory to spare and else computed again, to the same bits.
 //
 // Thread-compatible.
 class BlockStreams {
@@ -51,6 +51,9 @@ class BlockStreams {
                TransformerBlock block);
 
   Tensor BatchOf(const Tensor& tensor, int64_t batch) const;
+  // A batch's rows of mlp_activation_, or scratch where that is not kept.
+  Tensor MlpActivationOf(int64_t batch) const;
+  absl::Status KeepMlpActivation();
   absl::StatusOr<Tensor> QuantizedInput(LinearKind set, int64_t batch);
   absl::StatusOr<Tensor> FullPrecisionInput(LinearKind set, int64_t batch);
 
@@ -63,6 +66,7 @@ class BlockStreams {
   int64_t attention_width_ = 0;
   int64_t mlp_width_ = 0;
   Tensor attention_output_;  // of the quantized stream, all tokens, between {o} and {gate,up}
+  Tensor mlp_activation_;    // likewise, from {down} on; empty: computed again
   Tensor norm_;              // a batch's scratch, [batch, hidden]
   Tensor quantized_input_;   // a batch's scratch, the widest input
   Tensor full_input_;

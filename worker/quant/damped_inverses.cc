@@ -13,11 +13,10 @@ absl::StatusOr<Tensor> DampedInverses::At(int step) {
   if (inverse_.empty()) {
     TERN_ASSIGN_OR_RETURN(inverse_, backend_.Allocate(ElementType::kF32, m, m));
   }
-  TERN_ASSIGN_OR_RETURN(const Tensor scratch, backend_.Allocate(ElementType::kF32, m, m));
   step_ = -1;
-  TERN_ASSIGN_OR_RETURN(const bool positive_definite,
-                        backend_.ternary().InvertDamped(hessian_, damping_ * std::pow(10.0, step),
-                                                        scratch, inverse_));
+  TERN_ASSIGN_OR_RETURN(
+      const bool positive_definite,
+      backend_.ternary().InvertDamped(hessian_, damping_ * std::pow(10.0, step), inverse_));
   failed_[step] = !positive_definite;
   if (failed_[step]) return Tensor();
   step_ = step;

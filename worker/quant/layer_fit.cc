@@ -80,6 +80,7 @@ class LayerFitter {
     if (problem_.inverse.empty()) return absl::OkStatus();
     TERN_ASSIGN_OR_RETURN(error_, Floats(n_, g));
     TERN_ASSIGN_OR_RETURN(u_bb_, Floats(g, g));
+    TERN_ASSIGN_OR_RETURN(u_bb_inverse_, Floats(g, g));
     TERN_ASSIGN_OR_RETURN(u_br_, Floats(g, rest));
     for (Tensor& buffer : inverse_buffers_) {
       TERN_ASSIGN_OR_RETURN(buffer, Floats(rest, rest));
@@ -158,10 +159,11 @@ class LayerFitter {
     } else {
       TERN_RETURN_IF_ERROR(clock_.Enter(kFactorizeStage));
       const Tensor u_bb = Slice(u_bb_, 0, g, g);
+      const Tensor u_bb_inverse = Slice(u_bb_inverse_, 0, g, g);
       const Tensor u_br = Slice(u_br_, 0, g, rest);
       const Tensor next_inverse = Slice(inverse_buffers_[0], 0, rest, rest);
       TERN_RETURN_IF_ERROR(
-          ops_.DowndateInverse(inverse_, order, u_bb, u_br, next_inverse, failures_));
+          ops_.DowndateInverse(inverse_, order, u_bb, u_bb_inverse, u_br, next_inverse, failures_));
 
       TERN_RETURN_IF_ERROR(clock_.Enter(kCompensateStage));
       const Tensor error = Slice(error_, 0, n_, g);
@@ -172,8 +174,8 @@ class LayerFitter {
         TERN_RETURN_IF_ERROR(ops_.AsymmetryTerm(problem_.cross, problem_.hessian, columns, u_bb,
                                                 u_br, next_inverse, options_.gptaq, p));
       }
-      TERN_RETURN_IF_ERROR(
-          ops_.CompensateColumns(w_, order, error, u_bb, u_br, p, options_.compensation, next_w));
+      TERN_RETURN_IF_ERROR(ops_.CompensateColumns(w_, order, error, u_bb_inverse, u_br, p,
+                                                  options_.compensation, next_w));
       inverse_ = next_inverse;
       std::swap(inverse_buffers_[0], inverse_buffers_[1]);
     }
@@ -214,7 +216,7 @@ class LayerFitter {
   Tensor inverse_;        // of their block of the damped H
   Tensor static_scores_;  // by column of the weight
 
-  Tensor scores_, order_, w_b_, error_, u_bb_, u_br_, p_, counts_, failures_;
+  Tensor scores_, order_, w_b_, error_, u_bb_, u_bb_inverse_, u_br_, p_, counts_, failures_;
   Tensor w_buffers_[2], inverse_buffers_[2], column_buffers_[2];  // the first is free
 };
 

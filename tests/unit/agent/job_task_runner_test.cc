@@ -99,6 +99,7 @@ class JobTaskRunnerTest : public testing::Test {
     Task task = NewTask(absl::StrCat("quantize/", block));
     task.mutable_quantize()->set_block(block);
     task.mutable_quantize()->set_shard_first_block(shard_first_block);
+    task.mutable_quantize()->set_shard_goes_on(block + 1 < kBlocks);
     return task;
   }
 
@@ -178,6 +179,22 @@ TEST_F(JobTaskRunnerTest, ABlocksBitsAreTheSameWarmAndCold) {
     ASSERT_THAT(Run(QuantizeTask(block)).status, IsOk());
     EXPECT_EQ(BlockBytes(block), warm) << "block " << block;
   }
+}
+
+TEST_F(JobTaskRunnerTest, ABlockOutOfTurnIsComputedAllTheSame) {
+  QuantizeAll();
+  const std::vector<uint8_t> first = BlockBytes(0);
+  const std::vector<uint8_t> second = BlockBytes(1);
+  ASSERT_THAT(Run(QuantizeTask(0)).status, IsOk());  // and block 1 goes ahead
+  ASSERT_THAT(Run(QuantizeTask(0)).status, IsOk());
+  EXPECT_EQ(BlockBytes(0), first);
+  ASSERT_THAT(Run(QuantizeTask(1)).status, IsOk());
+  EXPECT_EQ(BlockBytes(1), second);
+}
+
+TEST_F(JobTaskRunnerTest, NothingGoesAheadPastTheEndOfAShard) {
+  QuantizeAll();
+  EXPECT_TRUE(runner_->Warm().empty());
 }
 
 TEST_F(JobTaskRunnerTest, AShardsFirstBlockSeesTheFullPrecisionPrefix) {

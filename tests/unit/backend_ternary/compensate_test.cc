@@ -28,8 +28,8 @@ class CompensateTest : public testing::Test {
  protected:
   CompensateTest() {
     const Tensor failures = ZeroCounts(*backend_, 1);
-    EXPECT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse_), columns_, u_bb_, u_br_,
-                                     next_inverse_, failures)
+    EXPECT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse_), columns_, u_bb_, u_bb_inverse_,
+                                     u_br_, next_inverse_, failures)
                     .ok());
     EXPECT_EQ(DownloadIntegers(*backend_, failures)[0], 0);
   }
@@ -37,7 +37,7 @@ class CompensateTest : public testing::Test {
   Matrix Compensate(Compensation compensation, const Tensor& p) {
     const Tensor next = NewTensor(*backend_, kRows, kRest);
     EXPECT_TRUE(ops_.CompensateColumns(Upload(*backend_, w_), columns_, Upload(*backend_, error_),
-                                       u_bb_, u_br_, p, compensation, next)
+                                       u_bb_inverse_, u_br_, p, compensation, next)
                     .ok());
     return Download(*backend_, next);
   }
@@ -77,6 +77,7 @@ class CompensateTest : public testing::Test {
   const Matrix factor_bb_ = Columns(Rows(upper_, 0, kGroup), 0, kGroup);
   const Matrix factor_br_ = Columns(Rows(upper_, 0, kGroup), kGroup, kRest);
   const Tensor u_bb_ = NewTensor(*backend_, kGroup, kGroup);
+  const Tensor u_bb_inverse_ = NewTensor(*backend_, kGroup, kGroup);
   const Tensor u_br_ = NewTensor(*backend_, kGroup, kRest);
   const Tensor next_inverse_ = NewTensor(*backend_, kRest, kRest);
 };

@@ -21,9 +21,7 @@ class InverseTest : public testing::Test {
   std::optional<Matrix> InvertDamped(const Matrix& h, double damping) {
     const Tensor inverse = NewTensor(*backend_, h.rows(), h.rows());
     const bool positive_definite =
-        ops_.InvertDamped(Upload(*backend_, h), damping, NewTensor(*backend_, h.rows(), h.rows()),
-                          inverse)
-            .value();
+        ops_.InvertDamped(Upload(*backend_, h), damping, inverse).value();
     if (!positive_definite) return std::nullopt;
     return Download(*backend_, inverse);
   }
@@ -33,7 +31,7 @@ class InverseTest : public testing::Test {
 };
 
 TEST_F(InverseTest, IsTheInverseOfTheDampedMatrixAtEverySizeOfTile) {
-  for (const int64_t m : {1, 2, 23, 24, 96, 97, 200, 353}) {
+  for (const int64_t m : {1, 2, 23, 24, 96, 97, 128, 129, 200, 256, 353, 600}) {
     const Matrix h = RandomHessian(m, 1);
     const Matrix damped = h + 0.05 * Identity(m);
     EXPECT_LT(RelativeError(InvertDamped(h, 0.05).value(), Inverse(damped)), kTolerance) << m;
@@ -92,17 +90,20 @@ TEST_P(DowndateTest, LeavesFactorsOfTheGroupAndTheInverseOfTheRest) {
   std::shuffle(order.begin(), order.end(), std::mt19937(6));
 
   const Tensor u_bb = NewTensor(*backend_, g, g);
+  const Tensor u_bb_inverse = NewTensor(*backend_, g, g);
   const Tensor u_br = NewTensor(*backend_, g, m - g);
   const Tensor next = NewTensor(*backend_, m - g, m - g);
   const Tensor failures = ZeroCounts(*backend_, 1);
   ASSERT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse), UploadColumns(*backend_, order),
-                                   u_bb, u_br, next, failures)
+                                   u_bb, u_bb_inverse, u_br, next, failures)
                   .ok());
   EXPECT_EQ(DownloadIntegers(*backend_, failures)[0], 0);
 
   const std::span rest = std::span<const int32_t>(order).subspan(g);
   const Matrix group_rows = Rows(UpperFactor(Submatrix(inverse, order, order)), 0, g);
   EXPECT_LT(RelativeError(Download(*backend_, u_bb), Columns(group_rows, 0, g)), kTolerance);
+  EXPECT_LT(RelativeError(Download(*backend_, u_bb_inverse), Inverse(Columns(group_rows, 0, g))),
+            kTolerance);
   EXPECT_LT(RelativeError(Download(*backend_, u_br), Columns(group_rows, g, m - g)), kTolerance);
   EXPECT_LT(RelativeError(Download(*backend_, next), Inverse(Submatrix(h, rest, rest))),
             kTolerance);
@@ -111,15 +112,15 @@ TEST_P(DowndateTest, LeavesFactorsOfTheGroupAndTheInverseOfTheRest) {
 INSTANTIATE_TEST_SUITE_P(Sizes, DowndateTest,
                          testing::Values(DowndateCase{40, 16}, DowndateCase{40, 39},
                                          DowndateCase{200, 128}, DowndateCase{353, 128},
-                                         DowndateCase{353, 200}));
+                                         DowndateCase{353, 200}, DowndateCase{300, 33}));
 
 TEST_F(InverseTest, DowndateRefusesAGroupThatIsNotPositiveDefinite) {
   Matrix inverse = Identity(10);
   inverse(2, 2) = -1;
   const Tensor failures = ZeroCounts(*backend_, 1);
   ASSERT_TRUE(ops_.DowndateInverse(Upload(*backend_, inverse), UploadColumns(*backend_, Range(10)),
-                                   NewTensor(*backend_, 4, 4), NewTensor(*backend_, 4, 6),
-                                   NewTensor(*backend_, 6, 6), failures)
+                                   NewTensor(*backend_, 4, 4), NewTensor(*backend_, 4, 4),
+                                   NewTensor(*backend_, 4, 6), NewTensor(*backend_, 6, 6), failures)
                   .ok());
   EXPECT_EQ(DownloadIntegers(*backend_, failures)[0], 1);
 }

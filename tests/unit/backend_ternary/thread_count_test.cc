@@ -27,7 +27,7 @@ class Transcript {
     const Tensor group = UploadColumns(*backend_, std::span(columns).first(kGroup));
 
     const Tensor inverse = New(kColumns, kColumns);
-    Record(ops.InvertDamped(h, 0.05, New(kColumns, kColumns), inverse).value());
+    Record(ops.InvertDamped(h, 0.05, inverse).value());
     Record(inverse);
     const Tensor scores = New(1, kColumns);
     Record(ops.ColumnSimilarity(w, scores));
@@ -48,10 +48,11 @@ class Transcript {
     Record(ops.GridError(w_b, trits, alpha, mu, error));
     Record(error);
     const Tensor u_bb = New(kGroup, kGroup);
+    const Tensor u_bb_inverse = New(kGroup, kGroup);
     const Tensor u_br = New(kGroup, kColumns - kGroup);
     const Tensor next_inverse = New(kColumns - kGroup, kColumns - kGroup);
     const Tensor failures = ZeroCounts(*backend_, 1);
-    Record(ops.DowndateInverse(inverse, order, u_bb, u_br, next_inverse, failures));
+    Record(ops.DowndateInverse(inverse, order, u_bb, u_bb_inverse, u_br, next_inverse, failures));
     Record(failures);
     Record(u_bb);
     Record(u_br);
@@ -61,7 +62,7 @@ class Transcript {
     Record(p);
     for (const Compensation compensation : {Compensation::kExact, Compensation::kReleased}) {
       const Tensor next = New(kRows, kColumns - kGroup);
-      Record(ops.CompensateColumns(w, order, error, u_bb, u_br, p, compensation, next));
+      Record(ops.CompensateColumns(w, order, error, u_bb_inverse, u_br, p, compensation, next));
       Record(next);
     }
     const double energy = ops.OutputEnergy(w, Tensor(), h).value();

@@ -59,7 +59,7 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
     EXPECT_TRUE(backend_->ternary()
                     .InvertDamped(problem.hessian,
                                   options.damping * Trace(hessian) / static_cast<double>(m),
-                                  NewTensor(*backend_, m, m), problem.inverse)
+                                  problem.inverse)
                     .value());
     StageClock clock(*backend_);
     const LayerFit fit =

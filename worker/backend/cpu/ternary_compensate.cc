@@ -6,7 +6,6 @@
 
 #include "worker/backend/cpu/cpu_ternary_ops.h"
 #include "worker/backend/cpu/panel_product.h"
-#include "worker/backend/cpu/upper_factor.h"
 
 namespace tern {
 namespace {
@@ -14,16 +13,12 @@ namespace {
 constexpr int64_t kTileRows = 32;
 
 // -F[n,g] of CompensateColumns.
-std::vector<float> NegatedTransfer(ThreadPool& pool, const Tensor& error, const Tensor& u_bb,
-                                   Compensation compensation) {
+std::vector<float> NegatedTransfer(ThreadPool& pool, const Tensor& error,
+                                   const Tensor& u_bb_inverse, Compensation compensation) {
   const int64_t n = error.rows();
   const int64_t g = error.cols();
-  std::vector<float> right(g * g);  // -U_BB⁻¹, or the inverse of its diagonal
-  if (compensation == Compensation::kExact) {
-    InvertUpper(pool, u_bb.data<float>(), g, right.data());
-  } else {
-    for (int64_t i = 0; i < g; ++i) right[i * g + i] = 1.0f / u_bb.data<float>()[i * g + i];
-  }
+  const std::span<const float> inverse = u_bb_inverse.values<float>();
+  std::vector<float> right(inverse.begin(), inverse.end());
   for (float& value : right) value = -value;
 
   std::vector<float> transfer(n * g);
@@ -54,7 +49,7 @@ std::vector<float> NegatedTransfer(ThreadPool& pool, const Tensor& error, const 
 }  // namespace
 
 absl::Status CpuTernaryOps::CompensateColumns(const Tensor& w, const Tensor& columns_in_order,
-                                              const Tensor& error, const Tensor& u_bb,
+                                              const Tensor& error, const Tensor& u_bb_inverse,
                                               const Tensor& u_br, const Tensor& p,
                                               Compensation compensation, const Tensor& next) {
   const std::span<const int32_t> order = columns_in_order.values<int32_t>();
@@ -62,11 +57,11 @@ absl::Status CpuTernaryOps::CompensateColumns(const Tensor& w, const Tensor& col
   const int64_t g = error.cols();
   const int64_t rest = w.cols() - g;
   assert(static_cast<int64_t>(order.size()) == w.cols() && error.rows() == n);
-  assert(u_bb.rows() == g && u_br.rows() == g && u_br.cols() == rest);
+  assert(u_bb_inverse.rows() == g && u_br.rows() == g && u_br.cols() == rest);
   assert(p.empty() || p.elements() == g * rest);
   assert(next.rows() == n && next.cols() == rest);
 
-  const std::vector<float> transfer = NegatedTransfer(pool_, error, u_bb, compensation);
+  const std::vector<float> transfer = NegatedTransfer(pool_, error, u_bb_inverse, compensation);
   std::vector<float> w_b;
   if (!p.empty()) {
     w_b.resize(n * g);

@@ -78,8 +78,9 @@ class Downdate {
 }  // namespace
 
 absl::Status CpuTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor& columns_in_order,
-                                            const Tensor& u_bb, const Tensor& u_br,
-                                            const Tensor& next, const Tensor& failures) {
+                                            const Tensor& u_bb, const Tensor& u_bb_inverse,
+                                            const Tensor& u_br, const Tensor& next,
+                                            const Tensor& failures) {
   const std::span<const int32_t> order = columns_in_order.values<int32_t>();
   const int64_t m = inverse.cols();
   const int64_t g = u_bb.rows();
@@ -97,11 +98,12 @@ absl::Status CpuTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor&
   }
   for (int64_t i = 1; i < g; ++i) std::fill_n(factor + i * g, i, 0.0f);
 
-  std::vector<float> factor_inverse(g * g);
-  InvertUpper(pool_, factor, g, factor_inverse.data());
+  float* factor_inverse = u_bb_inverse.data<float>();
+  std::fill_n(factor_inverse, g * g, 0.0f);
+  InvertUpper(pool_, factor, g, factor_inverse);
   std::vector<float> packed(PanelCount(g) * g * kPanelWidth);
   for (int64_t p = 0; p < PanelCount(g); ++p) {
-    PackPanel(factor_inverse.data(), g, g, g, p * kPanelWidth, packed.data() + p * g * kPanelWidth);
+    PackPanel(factor_inverse, g, g, g, p * kPanelWidth, packed.data() + p * g * kPanelWidth);
   }
 
   Downdate downdate(inverse, order, g);

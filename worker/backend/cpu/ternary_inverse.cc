@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "worker/backend/cpu/cpu_ternary_ops.h"
@@ -30,9 +31,9 @@ void MultiplyByOwnTranspose(const float* x, int64_t m, int64_t column, float* in
 }  // namespace
 
 absl::StatusOr<bool> CpuTernaryOps::InvertDamped(const Tensor& h, double damping,
-                                                 const Tensor& scratch, const Tensor& inverse) {
+                                                 const Tensor& inverse) {
   const int64_t m = h.rows();
-  assert(h.cols() == m && scratch.elements() == m * m && inverse.elements() == m * m);
+  assert(h.cols() == m && inverse.elements() == m * m);
   const float* from = h.data<float>();
   float* factor = inverse.data<float>();
   pool_.ParallelFor(m, [&](int64_t r) {
@@ -41,9 +42,10 @@ absl::StatusOr<bool> CpuTernaryOps::InvertDamped(const Tensor& h, double damping
     factor[r * m + r] = static_cast<float>((diagonal > 0 ? diagonal : 1.0) + damping);
   });
   if (!FactorUpper(pool_, factor, m)) return false;
-  InvertUpper(pool_, factor, m, scratch.data<float>());
+  const auto factor_inverse = std::make_unique<float[]>(m * m);
+  InvertUpper(pool_, factor, m, factor_inverse.get());
   pool_.ParallelFor(PanelCount(m), [&](int64_t p) {
-    MultiplyByOwnTranspose(scratch.data<float>(), m, p * kPanelWidth, factor);
+    MultiplyByOwnTranspose(factor_inverse.get(), m, p * kPanelWidth, factor);
   });
   return true;
 }

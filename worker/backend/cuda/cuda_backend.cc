@@ -42,7 +42,9 @@ class CudaBackend : public Backend {
                         activation_type_ == ElementType::kBF16 ? "bf16" : "float32", ")");
   }
   std::optional<DeviceMemory> memory() const override {
-    return DeviceMemory{.total = device_->memory_bytes(), .peak = device_->peak_bytes()};
+    return DeviceMemory{.total = device_->memory_bytes(),
+                        .used = device_->used_bytes(),
+                        .peak = device_->peak_bytes()};
   }
   ElementType activation_type() const override { return activation_type_; }
   int64_t batch_tokens() const override { return kBatchTokens; }
@@ -135,7 +137,8 @@ class CudaBackend : public Backend {
   absl::Status FinishMoment(const Tensor& moment, double scale, bool symmetric) override {
     LaunchScale(device_->stream(), static_cast<float>(scale), moment.elements(),
                 moment.data<float>());
-    if (symmetric) LaunchMirrorLower(device_->stream(), moment.data<float>(), moment.rows());
+    if (symmetric)
+      LaunchMirrorLower(device_->stream(), moment.data<float>(), moment.rows(), moment.rows());
     return Launched("finish moment");
   }
 

@@ -25,16 +25,16 @@ class CudaTernaryOps final : public TernaryOps {
   absl::Status RoundToHalf(const Tensor& values) override;
   absl::Status GridError(const Tensor& w, const Tensor& trits, const Tensor& alpha,
                          const Tensor& mu, const Tensor& error) override;
-  absl::StatusOr<bool> InvertDamped(const Tensor& h, double damping, const Tensor& scratch,
+  absl::StatusOr<bool> InvertDamped(const Tensor& h, double damping,
                                     const Tensor& inverse) override;
   absl::Status DowndateInverse(const Tensor& inverse, const Tensor& order, const Tensor& u_bb,
-                               const Tensor& u_br, const Tensor& next,
+                               const Tensor& u_bb_inverse, const Tensor& u_br, const Tensor& next,
                                const Tensor& failures) override;
   absl::Status AsymmetryTerm(const Tensor& cross, const Tensor& h, const Tensor& columns,
                              const Tensor& u_bb, const Tensor& u_br, const Tensor& next,
                              double lambda, const Tensor& p) override;
   absl::Status CompensateColumns(const Tensor& w, const Tensor& order, const Tensor& error,
-                                 const Tensor& u_bb, const Tensor& u_br, const Tensor& p,
+                                 const Tensor& u_bb_inverse, const Tensor& u_br, const Tensor& p,
                                  Compensation compensation, const Tensor& next) override;
   absl::StatusOr<double> OutputEnergy(const Tensor& w, const Tensor& w_hat,
                                       const Tensor& h) override;
@@ -46,9 +46,9 @@ class CudaTernaryOps final : public TernaryOps {
   absl::StatusOr<Tensor> Floats(int64_t rows, int64_t cols);
   absl::StatusOr<Tensor> Bytes(int64_t count);
 
-  // u[g,g] = U, UᵀU = the leading g × g of a; and U⁻¹.
-  absl::Status Factor(const Tensor& a, const Tensor& u, const Tensor& failures);
-  absl::Status InvertUpper(const Tensor& u, const Tensor& inverse);
+  // u[g,g] = U, UᵀU = the leading g × g of a, and its inverse.
+  absl::Status Factor(const Tensor& a, const Tensor& u, const Tensor& inverse,
+                      const Tensor& failures);
 
   DeviceContext& device_;
   const Arithmetic measuring_;

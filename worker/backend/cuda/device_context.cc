@@ -83,6 +83,7 @@ DeviceContext::~DeviceContext() {
 
 absl::StatusOr<Tensor> DeviceContext::Allocate(ElementType type, int64_t rows, int64_t cols) {
   assert(rows >= 0 && cols >= 0);
+  TERN_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(ordinal_), "set device"));
   const int64_t bytes = std::max<int64_t>(1, rows * cols * SizeOf(type));
   void* memory = nullptr;
   cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
@@ -95,12 +96,10 @@ absl::StatusOr<Tensor> DeviceContext::Allocate(ElementType type, int64_t rows, i
   }
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    uint64_t used = 0;
-    cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used);
     size_t free_bytes = 0;
     size_t total_bytes = 0;
     cudaMemGetInfo(&free_bytes, &total_bytes);
-    const int64_t left = std::max<int64_t>(0, memory_bytes_ - static_cast<int64_t>(used));
+    const int64_t left = std::max<int64_t>(0, memory_bytes_ - used_bytes());
     return absl::ResourceExhaustedError(absl::StrCat(
         "cuda:", ordinal_, ": out of memory: asked for ", bytes, " bytes, ",
         std::min<int64_t>(left, static_cast<int64_t>(free_bytes)), " are free of ", memory_bytes_));
@@ -113,6 +112,12 @@ absl::StatusOr<Tensor> DeviceContext::Allocate(ElementType type, int64_t rows, i
 
 absl::Status DeviceContext::Synchronize(const char* operation) {
   return CudaStatus(cudaStreamSynchronize(stream_), operation);
+}
+
+int64_t DeviceContext::used_bytes() const {
+  uint64_t used = 0;
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used);
+  return static_cast<int64_t>(used);
 }
 
 int64_t DeviceContext::peak_bytes() const {

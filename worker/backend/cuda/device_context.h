@@ -34,13 +34,15 @@ class DeviceContext {
   cusolverDnHandle_t cusolver() const { return cusolver_; }
 
   // Uninitialised memory from the stream's pool: what the stream did with freed memory happens
-  // before what it does with the memory given here. RESOURCE_EXHAUSTED says what was asked for and
-  // what was free.
+  // before what it does with the memory given here. Makes the device the calling thread's: whatever
+  // a thread does with a backend begins with memory from it. RESOURCE_EXHAUSTED says what was asked
+  // for and what was free.
   absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols);
 
   absl::Status Synchronize(const char* operation);
 
-  // The most that tensors took at one time, in bytes.
+  // What tensors take, and the most they took at one time, in bytes.
+  int64_t used_bytes() const;
   int64_t peak_bytes() const;
 
  private:

@@ -13,26 +13,27 @@ namespace tern {
 // out = h + damping·I, where an element of h's diagonal that is not positive counts as 1.
 void LaunchDamp(cudaStream_t stream, const float* h, int64_t m, double damping, float* out);
 
-// Copies one triangle of a[m,m] to the other.
-void LaunchMirrorUpper(cudaStream_t stream, float* a, int64_t m);
-void LaunchMirrorLower(cudaStream_t stream, float* a, int64_t m);
+// a[g,g] = I.
+void LaunchIdentity(cudaStream_t stream, float* a, int64_t g);
+
+// Copies one triangle of a[m,m], of row stride `stride`, to the other.
+void LaunchMirrorUpper(cudaStream_t stream, float* a, int64_t m, int64_t stride);
+void LaunchMirrorLower(cudaStream_t stream, float* a, int64_t m, int64_t stride);
 
 // Zeroes the triangle below the diagonal of a[g,g]; with `strict` the diagonal too.
 void LaunchKeepUpper(cudaStream_t stream, float* a, int64_t g, bool strict);
 
 inline constexpr int64_t kWidestSmallFactor = 128;
 
-// u[g,g] = U, upper, UᵀU = a, for a symmetric a[g,·] of row stride `stride`, g ≤
-// kWidestSmallFactor. Adds 1 to *failures where a is not positive definite.
+// u[g,g] = U, upper, UᵀU = a, and inverse[g,g] = U⁻¹, for a symmetric a[g,·] of row stride
+// `stride`, g ≤ kWidestSmallFactor. Adds 1 to *failures where a is not positive definite, and then
+// writes nothing else. u may be nullptr.
 void LaunchSmallFactor(cudaStream_t stream, const float* a, int64_t stride, int64_t g, float* u,
-                       int32_t* failures);
+                       float* inverse, int32_t* failures);
 
-// inverse[g,g] = U⁻¹ of an upper u[g,g], g ≤ kWidestSmallFactor.
-void LaunchSmallInverse(cudaStream_t stream, const float* u, int64_t g, float* inverse);
-
-// f[n,g] = error[n,g] / diag(u[g,g]), column by column.
-void LaunchDivideByDiagonal(cudaStream_t stream, const float* error, const float* u, int64_t n,
-                            int64_t g, float* f);
+// f[n,g] = error[n,g]·diag(right[g,g]), column by column.
+void LaunchScaleByDiagonal(cudaStream_t stream, const float* error, const float* right, int64_t n,
+                           int64_t g, float* f);
 
 // Adds 1 to *failures unless *info is 0: what cuSOLVER found.
 void LaunchCountFailure(cudaStream_t stream, const int* info, int32_t* failures);

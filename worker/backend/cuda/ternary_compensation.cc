@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cassert>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "worker/backend/cuda/factor_kernels.h"
 #include "worker/backend/cuda/loss_kernels.h"
 #include "worker/backend/cuda/matrix_product.h"
+#include "worker/backend/cuda/symmetric_inverse.h"
 
 namespace tern {
 namespace {
@@ -19,52 +19,29 @@ constexpr cublasFillMode_t kUpper = CUBLAS_FILL_MODE_LOWER;
 }  // namespace
 
 absl::StatusOr<bool> CudaTernaryOps::InvertDamped(const Tensor& h, double damping,
-                                                  const Tensor& scratch, const Tensor& inverse) {
+                                                  const Tensor& inverse) {
   const int64_t m = h.rows();
-  assert(h.cols() == m && scratch.elements() == m * m && inverse.elements() == m * m);
-  const int size = static_cast<int>(m);
-  cusolverDnHandle_t solver = device_.cusolver();
-  auto* matrix = inverse.data<float>();
-  LaunchDamp(device_.stream(), h.data<float>(), m, damping, matrix);
+  assert(h.cols() == m && inverse.elements() == m * m);
+  LaunchDamp(device_.stream(), h.data<float>(), m, damping, inverse.data<float>());
   TERN_RETURN_IF_ERROR(Launched("invert: damp"));
-
-  // The larger of what both steps need; mostly it fits in scratch.
-  int factor_floats = 0;
-  int inverse_floats = 0;
+  TERN_ASSIGN_OR_RETURN(const Tensor failures, device_.Allocate(ElementType::kI32, 1, 1));
   TERN_RETURN_IF_ERROR(CudaStatus(
-      cusolverDnSpotrf_bufferSize(solver, kUpper, size, matrix, size, &factor_floats), "factor"));
-  TERN_RETURN_IF_ERROR(CudaStatus(
-      cusolverDnSpotri_bufferSize(solver, kUpper, size, matrix, size, &inverse_floats), "invert"));
-  const int64_t floats = std::max(factor_floats, inverse_floats);
-  Tensor work = scratch;
-  if (floats > scratch.elements()) {
-    TERN_ASSIGN_OR_RETURN(work, Floats(1, floats));
-  }
-  TERN_ASSIGN_OR_RETURN(const Tensor info, device_.Allocate(ElementType::kI32, 1, 1));
-  TERN_RETURN_IF_ERROR(
-      CudaStatus(cusolverDnSpotrf(solver, kUpper, size, matrix, size, work.data<float>(),
-                                  static_cast<int>(floats), info.data<int>()),
-                 "factor"));
-  int found = 0;
-  TERN_RETURN_IF_ERROR(CudaStatus(cudaMemcpyAsync(&found, info.data<int>(), sizeof(found),
+      cudaMemsetAsync(failures.data<void>(), 0, failures.bytes(), device_.stream()), "invert"));
+  TERN_RETURN_IF_ERROR(InvertSymmetric(device_, inverse, failures));
+  int32_t found = 0;
+  TERN_RETURN_IF_ERROR(CudaStatus(cudaMemcpyAsync(&found, failures.data<void>(), sizeof(found),
                                                   cudaMemcpyDeviceToHost, device_.stream()),
-                                  "factor"));
-  TERN_RETURN_IF_ERROR(device_.Synchronize("factor"));
-  if (found != 0) return false;
-  TERN_RETURN_IF_ERROR(
-      CudaStatus(cusolverDnSpotri(solver, kUpper, size, matrix, size, work.data<float>(),
-                                  static_cast<int>(floats), info.data<int>()),
-                 "invert"));
-  LaunchMirrorUpper(device_.stream(), matrix, m);
-  TERN_RETURN_IF_ERROR(Launched("invert: mirror"));
-  return true;
+                                  "invert"));
+  TERN_RETURN_IF_ERROR(device_.Synchronize("invert"));
+  return found == 0;
 }
 
-absl::Status CudaTernaryOps::Factor(const Tensor& a, const Tensor& u, const Tensor& failures) {
+absl::Status CudaTernaryOps::Factor(const Tensor& a, const Tensor& u, const Tensor& inverse,
+                                    const Tensor& failures) {
   const int64_t g = u.rows();
   if (g <= kWidestSmallFactor) {
     LaunchSmallFactor(device_.stream(), a.data<float>(), a.cols(), g, u.data<float>(),
-                      failures.data<int32_t>());
+                      inverse.data<float>(), failures.data<int32_t>());
     return Launched("factor group");
   }
   const int size = static_cast<int>(g);
@@ -85,34 +62,22 @@ absl::Status CudaTernaryOps::Factor(const Tensor& a, const Tensor& u, const Tens
                  "factor group"));
   LaunchCountFailure(device_.stream(), info.data<int>(), failures.data<int32_t>());
   LaunchKeepUpper(device_.stream(), u.data<float>(), g, /*strict=*/false);
-  return Launched("factor group");
-}
+  TERN_RETURN_IF_ERROR(Launched("factor group"));
 
-absl::Status CudaTernaryOps::InvertUpper(const Tensor& u, const Tensor& inverse) {
-  const int64_t g = u.rows();
-  if (g <= kWidestSmallFactor) {
-    LaunchSmallInverse(device_.stream(), u.data<float>(), g, inverse.data<float>());
-    return Launched("invert group");
-  }
-  // inverse = I; then U·X = I, in cuBLAS's columns Xᵀ·Uᵀ = I.
-  const std::vector<float> ones(g, 1.0f);
-  TERN_RETURN_IF_ERROR(CudaStatus(
-      cudaMemsetAsync(inverse.data<float>(), 0, inverse.bytes(), device_.stream()), "invert"));
-  TERN_RETURN_IF_ERROR(CudaStatus(
-      cudaMemcpy2DAsync(inverse.data<float>(), (g + 1) * sizeof(float), ones.data(), sizeof(float),
-                        sizeof(float), g, cudaMemcpyHostToDevice, device_.stream()),
-      "invert group"));
+  // U·X = I, in cuBLAS's columns Xᵀ·Uᵀ = I.
+  LaunchIdentity(device_.stream(), inverse.data<float>(), g);
+  TERN_RETURN_IF_ERROR(Launched("invert group"));
   const float one = 1.0f;
   return CudaStatus(
       cublasStrsm(device_.cublas(), CUBLAS_SIDE_RIGHT, kUpper, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
-                  static_cast<int>(g), static_cast<int>(g), &one, u.data<float>(),
-                  static_cast<int>(g), inverse.data<float>(), static_cast<int>(g)),
+                  size, size, &one, u.data<float>(), size, inverse.data<float>(), size),
       "invert group");
 }
 
 absl::Status CudaTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor& order,
-                                             const Tensor& u_bb, const Tensor& u_br,
-                                             const Tensor& next, const Tensor& failures) {
+                                             const Tensor& u_bb, const Tensor& u_bb_inverse,
+                                             const Tensor& u_br, const Tensor& next,
+                                             const Tensor& failures) {
   const int64_t m = inverse.cols();
   const int64_t g = u_bb.rows();
   const int64_t rest = m - g;
@@ -125,9 +90,7 @@ absl::Status CudaTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor
   LaunchGatherBlock(device_.stream(), from, nullptr, m, columns + g, rest, columns + g, rest,
                     next.data<float>());
   TERN_RETURN_IF_ERROR(Launched("downdate: gather"));
-  TERN_RETURN_IF_ERROR(Factor(rows, u_bb, failures));
-  TERN_ASSIGN_OR_RETURN(const Tensor u_bb_inverse, Floats(g, g));
-  TERN_RETURN_IF_ERROR(InvertUpper(u_bb, u_bb_inverse));
+  TERN_RETURN_IF_ERROR(Factor(rows, u_bb, u_bb_inverse, failures));
   const DeviceMatrix factor(u_br);
   TERN_RETURN_IF_ERROR(Multiply(device_.cublas(), DeviceMatrix(u_bb_inverse).Transposed(),
                                 DeviceMatrix(rows).Block(0, g, g, rest), 1, 0, factor,
@@ -164,7 +127,7 @@ absl::Status CudaTernaryOps::AsymmetryTerm(const Tensor& cross, const Tensor& h,
 }
 
 absl::Status CudaTernaryOps::CompensateColumns(const Tensor& w, const Tensor& order,
-                                               const Tensor& error, const Tensor& u_bb,
+                                               const Tensor& error, const Tensor& u_bb_inverse,
                                                const Tensor& u_br, const Tensor& p,
                                                Compensation compensation, const Tensor& next) {
   const int64_t n = w.rows();
@@ -179,13 +142,11 @@ absl::Status CudaTernaryOps::CompensateColumns(const Tensor& w, const Tensor& or
 
   TERN_ASSIGN_OR_RETURN(const Tensor f, Floats(n, g));
   if (compensation == Compensation::kExact) {
-    TERN_ASSIGN_OR_RETURN(const Tensor u_bb_inverse, Floats(g, g));
-    TERN_RETURN_IF_ERROR(InvertUpper(u_bb, u_bb_inverse));
     TERN_RETURN_IF_ERROR(
         Multiply(cublas, error, u_bb_inverse, 1, 0, f, "compensate: E·U_BB inverse"));
   } else {
-    LaunchDivideByDiagonal(device_.stream(), error.data<float>(), u_bb.data<float>(), n, g,
-                           f.data<float>());
+    LaunchScaleByDiagonal(device_.stream(), error.data<float>(), u_bb_inverse.data<float>(), n, g,
+                          f.data<float>());
     TERN_RETURN_IF_ERROR(Launched("compensate: scale"));
   }
   TERN_RETURN_IF_ERROR(Multiply(cublas, f, u_br, -1, 1, next, "compensate"));
