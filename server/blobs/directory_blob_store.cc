@@ -23,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Deletions of neighbours that may take away a folder just made, one after the other.
+constexpr int kWriteAttempts = 100;
+
 class FileBlobWriter : public BlobWriter {
  public:
   explicit FileBlobWriter(std::unique_ptr<AtomicFileWriter> file) : file_(std::move(file)) {}
@@ -87,15 +90,19 @@ class DirectoryBlobStore : public BlobStore {
 
   absl::StatusOr<std::unique_ptr<BlobWriter>> Write(absl::string_view key) override {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
-    while (true) {
-      TERN_RETURN_IF_ERROR(MakeFolders(root_, path.parent_path()));
-      absl::StatusOr<std::unique_ptr<AtomicFileWriter>> file =
-          AtomicFileWriter::Open(path.string());
-      // The folder was empty and a deletion took it away in between.
-      if (absl::IsNotFound(file.status())) continue;
-      if (!file.ok()) return file.status();
-      return std::make_unique<FileBlobWriter>(*std::move(file));
+    absl::Status status;
+    for (int attempt = 0; attempt < kWriteAttempts; ++attempt) {
+      status = MakeFolders(root_, path.parent_path());
+      if (status.ok()) {
+        absl::StatusOr<std::unique_ptr<AtomicFileWriter>> file =
+            AtomicFileWriter::Open(path.string());
+        if (file.ok()) return std::make_unique<FileBlobWriter>(*std::move(file));
+        status = file.status();
+      }
+      // A folder was empty and a deletion took it away in between: once more.
+      if (!absl::IsNotFound(status)) return status;
     }
+    return status;
   }
 
   absl::StatusOr<std::unique_ptr<BlobReader>> Read(absl::string_view key) override {
@@ -113,12 +120,6 @@ class DirectoryBlobStore : public BlobStore {
     return std::make_unique<FileBlobReader>(path.string(), fd, info.st_size);
   }
 
-  absl::StatusOr<bool> Exists(absl::string_view key) override {
-    TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
-    std::error_code error;
-    return fs::is_regular_file(path, error);
-  }
-
   absl::Status Delete(absl::string_view key) override {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
     if (unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
@@ -133,6 +134,8 @@ class DirectoryBlobStore : public BlobStore {
     std::error_code error;
     if (!fs::is_directory(path, error)) return absl::OkStatus();
     fs::remove_all(path, error);
+    // A writer added a file after its folder was read.
+    if (error) fs::remove_all(path, error);
     if (error) return FolderError(error, path, "delete");
     RemoveEmptyFolders(path.parent_path());
     return absl::OkStatus();
