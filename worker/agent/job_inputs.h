@@ -17,9 +17,6 @@
 
 namespace tern {
 
-inline constexpr char kCalibrationBlob[] = "inputs/calibration.safetensors";
-inline constexpr char kEvaluationBlob[] = "inputs/evaluation.safetensors";
-
 // What a job's tasks read: the model, the windows of tokens, blocks committed before. The model
 // opened last and the windows read last are kept for the tasks that follow. Thread-compatible.
 //
@@ -33,7 +30,8 @@ class JobInputs {
   // Errors as ModelFolder::Open. Opened again when a file in the folder has changed.
   absl::StatusOr<std::shared_ptr<const ModelFolder>> Model(const std::string& path);
 
-  // `path` is one of the blobs above. INVALID_ARGUMENT when it does not hold windows.
+  // `path` is one of those in proto/service/job_inputs.h. INVALID_ARGUMENT when it does not hold
+  // windows.
   absl::StatusOr<std::shared_ptr<const TokenWindows>> Windows(const std::string& job_uid,
                                                               const std::string& path,
                                                               const std::stop_token& stop);

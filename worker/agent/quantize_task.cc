@@ -5,6 +5,7 @@
 #include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/job_inputs.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
 #include "worker/model/block_weights.h"
@@ -55,7 +56,7 @@ class BlockTask {
     const int64_t first_block = task_.quantize().shard_first_block();
     TERN_ASSIGN_OR_RETURN(
         const auto windows,
-        tools_.inputs.Windows(task_.job_uid(), kCalibrationBlob, progress_.stop_token()));
+        tools_.inputs.Windows(task_.job_uid(), kCalibrationInput, progress_.stop_token()));
     const auto full = FullPrecisionWeights(*model_);
     const auto quantized = QuantizedWeights(*model_, [&](int64_t block) {
       return ReadCommittedLayers(tools_.blobs, task_.job_uid(), config, FormatOf(options_), block,
