@@ -1,7 +1,8 @@
 // tern-worker: computes the tasks of a job server, one process for each device; or measures a
 // checkpoint on this machine.
 //
-// Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input.
+// Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input,
+// 3 no room (memory, disk): the same may work later.
 
 #include <grpcpp/channel.h>
 #include <unistd.h>
@@ -42,6 +43,7 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kBadCommandLine = 2;
+constexpr int kNoRoom = 3;
 
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
 
@@ -129,6 +131,7 @@ absl::Status EvaluateHere(const WorkerOptions& options, Backend& backend) {
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return 0;
   std::cerr << "tern-worker: " << status.message() << std::endl;
+  if (absl::IsResourceExhausted(status)) return kNoRoom;
   const bool refused = absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
                        absl::IsFailedPrecondition(status);
   return refused ? kBadCommandLine : kFailed;
