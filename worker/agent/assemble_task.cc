@@ -24,10 +24,10 @@ class Assembly {
       : tools_(tools), task_(task), progress_(progress) {}
 
   absl::StatusOr<TaskResult> Run() {
-    progress_.EnterStage("assemble");
     TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task_.spec()));
     format_ = FormatOf(options);
-    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
+    progress_.EnterStage("assemble");
     TERN_RETURN_IF_ERROR(MeasureBlocks());
     TERN_RETURN_IF_ERROR(MeasureOuterTensors());
 

@@ -28,9 +28,9 @@ absl::StatusOr<std::span<const int32_t>> PartOf(const TokenWindows& windows, int
 }  // namespace
 
 absl::StatusOr<TaskResult> RunEvaluate(TaskTools& tools, const Task& task, TaskProgress& progress) {
-  progress.EnterStage("evaluate");
   TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task.spec()));
-  TERN_ASSIGN_OR_RETURN(const auto model, tools.inputs.Model(task.spec().model()));
+  TERN_ASSIGN_OR_RETURN(const auto model, tools.inputs.Model(task, tools.threads, progress));
+  progress.EnterStage("evaluate");
   TERN_ASSIGN_OR_RETURN(const auto windows, tools.inputs.Windows(task.job_uid(), kEvaluationInput,
                                                                  progress.stop_token()));
   TERN_ASSIGN_OR_RETURN(

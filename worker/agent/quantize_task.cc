@@ -29,9 +29,9 @@ class BlockTask {
       : tools_(tools), task_(task), block_(task.quantize().block()), progress_(progress) {}
 
   absl::StatusOr<TaskResult> Run() {
-    progress_.EnterStage("load");
     TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
-    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
+    progress_.EnterStage("load");
     TERN_ASSIGN_OR_RETURN(CalibrationState state, State());
     progress_.EnterStage("load");
     TERN_ASSIGN_OR_RETURN(QuantizedBlock quantized, Quantize(state));
