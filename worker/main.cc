@@ -22,6 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "checkpoint/atomic_file.h"
+#include "checkpoint/bounded_utf8.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/grpc_log.h"
 #include "proto/service/log.h"
@@ -49,7 +50,8 @@ constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
 
 std::string HostName() {
   char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+  // The server's Protobuf refuses what is not UTF-8.
+  return gethostname(name, sizeof name - 1) == 0 ? BoundedUtf8(name, sizeof name) : "unknown";
 }
 
 tern::worker::v1::WorkerIdentity Identity(const WorkerOptions& options) {
