@@ -21,13 +21,13 @@ std::string ShapeString(std::span<const int64_t> shape) {
   return absl::StrCat("[", absl::StrJoin(shape.begin(), shape.end(), ","), "]");
 }
 
-SafetensorsReader::SafetensorsReader(std::string path, SafetensorsLayout layout,
+SafetensorsReader::SafetensorsReader(std::string path, const SafetensorsLayout& layout,
                                      std::span<const uint8_t> bytes)
     : path_(std::move(path)) {
-  for (auto& [name, tensor] : layout.header.tensors) {
+  for (const auto& [name, tensor] : layout.header.tensors) {
     tensors_.emplace_hint(
         tensors_.end(), name,
-        TensorView{name, tensor.dtype, std::move(tensor.shape),
+        TensorView{name, tensor.dtype, tensor.shape,
                    bytes.subspan(layout.data_begin + tensor.begin, tensor.end - tensor.begin)});
   }
 }
@@ -35,18 +35,17 @@ SafetensorsReader::SafetensorsReader(std::string path, SafetensorsLayout layout,
 absl::StatusOr<std::unique_ptr<SafetensorsReader>> SafetensorsReader::Open(
     const std::string& path) {
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, ReadableFile::Open(path));
-  TERN_ASSIGN_OR_RETURN(SafetensorsLayout layout, ReadSafetensorsLayout(*file));
+  TERN_ASSIGN_OR_RETURN(const SafetensorsLayout layout, ReadSafetensorsLayout(*file));
   TERN_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> mapped, MappedFile::Map(*file));
-  std::unique_ptr<SafetensorsReader> reader(
-      new SafetensorsReader(path, std::move(layout), mapped->bytes()));
+  std::unique_ptr<SafetensorsReader> reader(new SafetensorsReader(path, layout, mapped->bytes()));
   reader->file_ = std::move(mapped);
   return reader;
 }
 
 absl::StatusOr<std::unique_ptr<SafetensorsReader>> SafetensorsReader::Parse(
     std::span<const uint8_t> bytes, const std::string& label) {
-  TERN_ASSIGN_OR_RETURN(SafetensorsLayout layout, ReadSafetensorsLayout(bytes, label));
-  return std::unique_ptr<SafetensorsReader>(new SafetensorsReader(label, std::move(layout), bytes));
+  TERN_ASSIGN_OR_RETURN(const SafetensorsLayout layout, ReadSafetensorsLayout(bytes, label));
+  return std::unique_ptr<SafetensorsReader>(new SafetensorsReader(label, layout, bytes));
 }
 
 absl::StatusOr<TensorView> SafetensorsReader::Get(absl::string_view name) const {

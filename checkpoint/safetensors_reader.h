@@ -58,7 +58,8 @@ class SafetensorsReader {
   const std::string& path() const { return path_; }
 
  private:
-  SafetensorsReader(std::string path, SafetensorsLayout layout, std::span<const uint8_t> bytes);
+  SafetensorsReader(std::string path, const SafetensorsLayout& layout,
+                    std::span<const uint8_t> bytes);
 
   std::string path_;
   std::unique_ptr<MappedFile> file_;
