@@ -23,8 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Deletions of neighbours that may take away a folder just made, one after the other.
-constexpr int kWriteAttempts = 100;
+// How often a writer and a deletion beside it may get in each other's way, one time after another.
+constexpr int kAttempts = 100;
 
 class FileBlobWriter : public BlobWriter {
  public:
@@ -91,7 +91,7 @@ class DirectoryBlobStore : public BlobStore {
   absl::StatusOr<std::unique_ptr<BlobWriter>> Write(absl::string_view key) override {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
     absl::Status status;
-    for (int attempt = 0; attempt < kWriteAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
       status = MakeFolders(root_, path.parent_path());
       if (status.ok()) {
         absl::StatusOr<std::unique_ptr<AtomicFileWriter>> file =
@@ -133,9 +133,11 @@ class DirectoryBlobStore : public BlobStore {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(prefix));
     std::error_code error;
     if (!fs::is_directory(path, error)) return absl::OkStatus();
-    fs::remove_all(path, error);
-    // A writer added a file after its folder was read.
-    if (error) fs::remove_all(path, error);
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      fs::remove_all(path, error);
+      // A writer added a file after its folder was read: once more.
+      if (error != std::errc::directory_not_empty) break;
+    }
     if (error) return FolderError(error, path, "delete");
     RemoveEmptyFolders(path.parent_path());
     return absl::OkStatus();

@@ -6,10 +6,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
-#include "checkpoint/errno_status.h"
+#include "absl/time/time.h"
 #include "checkpoint/status_macros.h"
 #include "server/store/sqlite_database.h"
 #include "server/store/sqlite_rows.h"
@@ -39,7 +37,7 @@ class SqliteStore : public Store {
     TERN_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> reader, TakeReader());
     TERN_RETURN_IF_ERROR(reader->Execute("BEGIN"));
     SqliteRows rows(*reader);
-    const absl::Status status = body(rows);
+    absl::Status status = body(rows);
     // A reader that cannot end its transaction would see an old state for ever: it is dropped.
     if (reader->Execute("COMMIT").ok()) ReturnReader(std::move(reader));
     return status;
