@@ -1,9 +1,12 @@
 #include "checkpoint/text/token_stream.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <mutex>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "checkpoint/text/text_source.h"
@@ -34,6 +37,8 @@ absl::StatusOr<std::vector<int32_t>> TokenizeDocuments(const TokenSource& source
   // A text takes many times its size while it is tokenized, so a process has one in work at a time.
   static std::mutex one_text;
   const std::lock_guard lock(one_text);
+  // The allocator would keep the memory for this thread alone.
+  const absl::Cleanup give_back = [] { malloc_trim(0); };
   TERN_ASSIGN_OR_RETURN(std::vector<TextDocument> documents,
                         ReadDocuments(source.files, source.text_field));
   std::vector<int32_t> tokens;
