@@ -15,7 +15,7 @@ RUN apt-get update -qq \
       libpcre2-8-0 libsentencepiece0 libutf8proc2 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --no-create-home tern
-COPY --from=build /opt/tern/bin/ /usr/local/bin/
+COPY --from=build /opt/tern/ /usr/local/
 USER 10001:10001
 # 7070: gRPC; 9464: metrics and liveness. Run tern-worker from the same image by naming it.
 EXPOSE 7070 9464

@@ -1,7 +1,6 @@
 #include "checkpoint/atomic_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -11,6 +10,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/errno_status.h"
+#include "checkpoint/readable_file.h"
 #include "checkpoint/status_macros.h"
 
 namespace tern {
@@ -100,29 +100,13 @@ absl::Status SyncFolder(const std::string& path) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return ErrnoStatus(errno, path, "open");
-  const absl::Cleanup close_fd = [fd] { close(fd); };
-
-  struct stat info;
-  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, path, "stat");
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
-  }
-  if (info.st_size > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", info.st_size, " bytes, but at most ",
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, ReadableFile::Open(path));
+  if (file->size() > max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", file->size(), " bytes, but at most ",
                                                    max_bytes, " are read of a file of this kind"));
   }
-  std::string content(static_cast<size_t>(info.st_size), '\0');
-  size_t have = 0;
-  while (have < content.size()) {
-    const ssize_t got = read(fd, content.data() + have, content.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoStatus(errno, path, "read");
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  content.resize(have);
+  std::string content(static_cast<size_t>(file->size()), '\0');
+  TERN_RETURN_IF_ERROR(file->Read(0, {reinterpret_cast<uint8_t*>(content.data()), content.size()}));
   return content;
 }
 

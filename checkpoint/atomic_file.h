@@ -50,7 +50,8 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view text
 // fsync of a folder: makes the names in it durable.
 absl::Status SyncFolder(const std::string& path);
 
-// The bytes of a regular file. INVALID_ARGUMENT when it is larger than `max_bytes`.
+// The bytes of a regular file. INVALID_ARGUMENT when it is larger than `max_bytes`, DATA_LOSS when
+// it shrinks meanwhile.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 
 }  // namespace tern

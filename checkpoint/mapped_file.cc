@@ -1,15 +1,12 @@
 #include "checkpoint/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/strings/str_cat.h"
 #include "checkpoint/errno_status.h"
+#include "checkpoint/status_macros.h"
 
 namespace tern {
 namespace {
@@ -25,21 +22,16 @@ size_t PageOffset(const uint8_t* byte) { return reinterpret_cast<uintptr_t>(byte
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& path) {
-  // Without O_NONBLOCK opening a pipe would wait for its writer.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return ErrnoStatus(errno, path, "open");
-  const absl::Cleanup close_fd = [fd] { close(fd); };
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, ReadableFile::Open(path));
+  return Map(*file);
+}
 
-  struct stat info;
-  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, path, "stat");
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
-  }
-  const size_t size = static_cast<size_t>(info.st_size);
+absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Map(const ReadableFile& file) {
+  const auto size = static_cast<size_t>(file.size());
   const void* data = nullptr;
   if (size > 0) {
-    data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (data == MAP_FAILED) return ErrnoStatus(errno, path, "map");
+    data = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor(), 0);
+    if (data == MAP_FAILED) return ErrnoStatus(errno, file.path(), "map");
   }
   return std::unique_ptr<MappedFile>(new MappedFile({static_cast<const uint8_t*>(data), size}));
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "checkpoint/readable_file.h"
 
 namespace tern {
 
@@ -17,6 +18,8 @@ class MappedFile {
   // NOT_FOUND when there is no such file, INVALID_ARGUMENT when it is not a regular one (folder,
   // pipe, device). An empty file has no bytes.
   static absl::StatusOr<std::unique_ptr<MappedFile>> Open(const std::string& path);
+  // The whole of a file, which may be closed afterwards.
+  static absl::StatusOr<std::unique_ptr<MappedFile>> Map(const ReadableFile& file);
 
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "checkpoint/config_fields.h"
 #include "checkpoint/rope_config.h"
 #include "checkpoint/status_macros.h"
@@ -60,8 +61,9 @@ absl::Status RefuseQuantized(const ConfigFields& fields) {
 absl::Status ReadArchitecture(const ConfigFields& fields, ModelConfig& config) {
   const json* names = fields.Find("architectures");
   if (names == nullptr || !names->is_array() || names->size() != 1 || !names->front().is_string()) {
-    return fields.Error("architectures", absl::StrCat("a list of one name is expected, one of ",
-                                                      SupportedArchitectures()));
+    return fields.Error("architectures",
+                        absl::StrCat("a list of one name is expected, one of ",
+                                     absl::StrJoin(SupportedArchitectures(), ", ")));
   }
   config.architecture_name = names->front().get<std::string>();
   for (const NamedArchitecture& known : kArchitectures) {
@@ -72,7 +74,7 @@ absl::Status ReadArchitecture(const ConfigFields& fields, ModelConfig& config) {
   }
   return fields.Error("architectures", absl::StrCat("\"", Shown(config.architecture_name),
                                                     "\" is not supported; supported are ",
-                                                    SupportedArchitectures()));
+                                                    absl::StrJoin(SupportedArchitectures(), ", ")));
 }
 
 absl::Status ReadHeads(const ConfigFields& fields, ModelConfig& config) {
@@ -202,11 +204,9 @@ absl::StatusOr<std::optional<int64_t>> TokenId(const ConfigFields& fields, const
 
 }  // namespace
 
-std::string SupportedArchitectures() {
-  std::string names;
-  for (const NamedArchitecture& known : kArchitectures) {
-    absl::StrAppend(&names, names.empty() ? "" : ", ", known.name);
-  }
+std::vector<std::string> SupportedArchitectures() {
+  std::vector<std::string> names;
+  for (const NamedArchitecture& known : kArchitectures) names.emplace_back(known.name);
   return names;
 }
 

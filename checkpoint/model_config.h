@@ -13,8 +13,8 @@ namespace tern {
 
 enum class Architecture { kLlama, kMistral, kQwen2, kQwen3 };
 
-// "LlamaForCausalLM, MistralForCausalLM, ...": what an error about an unknown one lists.
-std::string SupportedArchitectures();
+// "LlamaForCausalLM", "MistralForCausalLM", ... as config.json names them.
+std::vector<std::string> SupportedArchitectures();
 
 struct RopeConfig {
   enum class Type { kDefault, kLinear, kLlama3 };

@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "checkpoint/atomic_file.h"
 #include "checkpoint/path_rules.h"
+#include "checkpoint/safetensors_header.h"
 #include "checkpoint/status_macros.h"
 #include "checkpoint/strict_json.h"
 #include "checkpoint/tensor_values.h"
@@ -25,6 +26,9 @@ using nlohmann::json;
 constexpr char kConfigName[] = "config.json";
 constexpr char kSingleName[] = "model.safetensors";
 constexpr char kIndexName[] = "model.safetensors.index.json";
+
+// Every file has a header to keep.
+constexpr size_t kMaxShards = 1024;
 
 bool Exists(const std::string& path) {
   std::error_code ignored;
@@ -113,6 +117,7 @@ absl::Status ModelFolder::OpenIndexedShards() {
         absl::StrCat(index_path, ": weight_map: an object of tensor and file names is expected"));
   }
   std::map<std::string, const SafetensorsReader*> opened;
+  size_t tensors = 0;
   for (const auto& [tensor, file] : weight_map->items()) {
     if (!file.is_string() || !IsPlainFileName(file.get_ref<const std::string&>())) {
       return absl::InvalidArgumentError(absl::StrCat(index_path, ": weight_map: \"", Shown(tensor),
@@ -122,10 +127,19 @@ absl::Status ModelFolder::OpenIndexedShards() {
     const auto& shard_name = file.get_ref<const std::string&>();
     const SafetensorsReader*& shard = opened[shard_name];
     if (shard == nullptr) {
+      if (shards_.size() == kMaxShards) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(index_path, ": weight_map: more than ", kMaxShards, " files"));
+      }
       TERN_ASSIGN_OR_RETURN(std::unique_ptr<SafetensorsReader> reader,
                             SafetensorsReader::Open(absl::StrCat(path_, "/", shard_name)));
       shard = reader.get();
       shards_.push_back(std::move(reader));
+      tensors += shard->tensors().size();
+      if (tensors > kMaxTensors) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            index_path, ": weight_map: its files hold more than ", kMaxTensors, " tensors"));
+      }
     }
     if (!shard->Has(tensor)) {
       return absl::InvalidArgumentError(

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -36,9 +37,7 @@ class HeaderBuilder final : public nlohmann::json_sax<json> {
       case State::kRoot:
         return RootName(name);
       case State::kMetadata:
-        name_in_metadata_ = name;
-        state_ = State::kMetadataValue;
-        return true;
+        return MetadataName(name);
       case State::kTensor:
         return TensorField(name);
       default:
@@ -78,9 +77,6 @@ class HeaderBuilder final : public nlohmann::json_sax<json> {
 
   bool string(std::string& text) override {
     if (state_ == State::kMetadataValue) {
-      if (!header_.metadata.emplace(name_in_metadata_, std::move(text)).second) {
-        return Fail(absl::StrCat("__metadata__: \"", Shown(name_in_metadata_), "\" twice"));
-      }
       state_ = State::kMetadata;
       return true;
     }
@@ -172,6 +168,22 @@ class HeaderBuilder final : public nlohmann::json_sax<json> {
     return true;
   }
 
+  bool MetadataName(std::string& name) {
+    name_in_metadata_ = std::move(name);
+    state_ = State::kMetadataValue;
+    if (name_in_metadata_.size() > kMaxNameBytes) {
+      return Fail(absl::StrCat("__metadata__: \"", Shown(name_in_metadata_),
+                               "\": name of more than ", kMaxNameBytes, " bytes"));
+    }
+    if (metadata_names_.size() == kMaxMetadataEntries) {
+      return Fail(absl::StrCat("__metadata__: more than ", kMaxMetadataEntries, " entries"));
+    }
+    if (!metadata_names_.insert(name_in_metadata_).second) {
+      return Fail(absl::StrCat("__metadata__: \"", Shown(name_in_metadata_), "\" twice"));
+    }
+    return true;
+  }
+
   bool TensorField(const std::string& field) {
     const bool seen = (field == "dtype" && tensor_.dtype.has_value()) ||
                       (field == "shape" && tensor_.shape.has_value()) ||
@@ -230,6 +242,7 @@ class HeaderBuilder final : public nlohmann::json_sax<json> {
   State state_ = State::kStart;
   std::string name_;  // of the tensor at hand
   std::string name_in_metadata_;
+  std::set<std::string> metadata_names_;
   bool in_metadata_ = false;
   bool seen_metadata_ = false;
   Tensor tensor_;

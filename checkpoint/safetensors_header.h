@@ -18,6 +18,7 @@ inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 inline constexpr size_t kMaxTensors = size_t{1} << 18;
 inline constexpr size_t kMaxDimensions = 64;
 inline constexpr size_t kMaxNameBytes = 1024;
+inline constexpr size_t kMaxMetadataEntries = 4096;
 
 // One tensor as the header describes it; nothing is checked against the data yet.
 struct HeaderTensor {
@@ -29,12 +30,11 @@ struct HeaderTensor {
 
 struct SafetensorsHeader {
   std::map<std::string, HeaderTensor, std::less<>> tensors;
-  std::map<std::string, std::string> metadata;
 };
 
 // Reads the header's JSON: an object of tensors, each {"dtype", "shape", "data_offsets"} and
-// nothing else, and "__metadata__" of strings. Names are unique and within the limits. Errors are
-// INVALID_ARGUMENT and begin with `label`.
+// nothing else, and "__metadata__" of strings, which are not kept. Names are unique and within the
+// limits. Errors are INVALID_ARGUMENT and begin with `label`.
 absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(absl::string_view json,
                                                          absl::string_view label);
 

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/mapped_file.h"
+#include "checkpoint/safetensors_layout.h"
 
 namespace tern {
 
@@ -29,10 +30,9 @@ struct TensorView {
 // "[4096,11008]": a shape as error messages print it.
 std::string ShapeString(std::span<const int64_t> shape);
 
-// A memory-mapped safetensors file, opened as hostile input: header at most 100 MB and inside the
-// file, valid JSON without duplicate names, known dtypes, shape × dtype equal to the byte range,
-// ranges contiguous without holes or overlap, nothing after the last one. Errors are
-// INVALID_ARGUMENT and name the file and tensor (NOT_FOUND when the file is missing).
+// A memory-mapped safetensors file, opened as hostile input (see SafetensorsLayout). Errors are
+// INVALID_ARGUMENT and name the file and tensor (NOT_FOUND when the file is missing). Opening reads
+// the header by system calls: who touches no tensor's bytes is safe from a file that shrinks.
 //
 // Thread-safe after Open. Views point into the mapping and live as long as the reader.
 class SafetensorsReader {
@@ -55,16 +55,15 @@ class SafetensorsReader {
   void Release(const TensorView& tensor) const;
 
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
-  const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::string& path() const { return path_; }
 
  private:
-  SafetensorsReader() = default;
+  SafetensorsReader(std::string path, const SafetensorsLayout& layout,
+                    std::span<const uint8_t> bytes);
 
   std::string path_;
   std::unique_ptr<MappedFile> file_;
   std::map<std::string, TensorView, std::less<>> tensors_;
-  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace tern

@@ -84,14 +84,6 @@ int64_t TensorSpec::bytes() const {
   return std::accumulate(shape.begin(), shape.end(), DTypeSize(dtype), std::multiplies<>());
 }
 
-int64_t SafetensorsFileSize(const std::vector<TensorToWrite>& tensors,
-                            const std::map<std::string, std::string>& metadata) {
-  const std::vector<TensorSpec> specs = SpecsOf(tensors);
-  int64_t size = static_cast<int64_t>(Head(specs, FileOrder(specs), metadata).size());
-  for (const TensorSpec& spec : specs) size += spec.bytes();
-  return size;
-}
-
 absl::Status WriteSafetensors(const std::vector<TensorSpec>& tensors,
                               const std::map<std::string, std::string>& metadata,
                               const std::function<absl::Status(size_t, const ByteSink&)>& produce,

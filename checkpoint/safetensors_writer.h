@@ -33,10 +33,6 @@ struct TensorSpec {
   int64_t bytes() const;
 };
 
-// Size in bytes of the file WriteSafetensors would produce.
-int64_t SafetensorsFileSize(const std::vector<TensorToWrite>& tensors,
-                            const std::map<std::string, std::string>& metadata);
-
 // Writes header and data to `sink` in order. Tensors are laid out by falling alignment, then by
 // name, and the header is padded to 8 bytes, so equal input gives equal bytes. A name that occurs
 // twice, or bytes that do not match shape and dtype, are INVALID_ARGUMENT.

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "checkpoint/bounded_utf8.h"
 
 namespace tern {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMaxDepth = 32;
-constexpr size_t kShownBytes = 200;
+constexpr size_t kShownBytes = 203;  // the mark of a cut included
 
 // Watches a parse and keeps the first rule it saw broken.
 class Rules {
@@ -94,9 +95,7 @@ absl::StatusOr<int64_t> JsonInteger(const json& value, absl::string_view field, 
 }
 
 std::string Shown(absl::string_view text) {
-  std::string shown = absl::Utf8SafeCHexEscape(text.substr(0, kShownBytes));
-  if (text.size() > kShownBytes) shown += "...";
-  return shown;
+  return absl::Utf8SafeCHexEscape(BoundedUtf8(text, kShownBytes));
 }
 
 }  // namespace tern

@@ -28,7 +28,7 @@ std::string JsonFileText(const nlohmann::json& json);
 absl::StatusOr<int64_t> JsonInteger(const nlohmann::json& value, absl::string_view field,
                                     int64_t min, int64_t max);
 
-// A text from a file as error messages show it: escaped, and cut when it is long.
+// A text from a file as error messages show it: escaped, valid UTF-8, and cut when it is long.
 std::string Shown(absl::string_view text);
 
 }  // namespace tern

@@ -41,13 +41,17 @@ absl::Status ReadFloat(const TensorView& tensor, std::span<float> out) {
     const std::span<float> values = out.subspan(begin, count);
     WidenToFloat(tensor.dtype, tensor.bytes.subspan(begin * element_bytes, count * element_bytes),
                  values);
-    if (AreFinite(values)) continue;
-    const auto bad = std::find_if_not(values.begin(), values.end(), IsFinite);
-    return absl::InvalidArgumentError(absl::StrCat(tensor.name, ": ", *bad, " at index ",
-                                                   begin + (bad - values.begin()),
-                                                   "; weights must be finite"));
+    TERN_RETURN_IF_ERROR(CheckFinite(tensor.name, static_cast<int64_t>(begin), values));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckFinite(const std::string& tensor, int64_t first, std::span<const float> values) {
+  if (AreFinite(values)) return absl::OkStatus();
+  const auto bad = std::find_if_not(values.begin(), values.end(), IsFinite);
+  return absl::InvalidArgumentError(absl::StrCat(tensor, ": ", *bad, " at index ",
+                                                 first + (bad - values.begin()),
+                                                 "; weights must be finite"));
 }
 
 absl::Status CheckWeight(const TensorView& tensor, const ExpectedTensor& expected) {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <string>
 
 #include "absl/status/status.h"
 #include "checkpoint/model_layout.h"
@@ -14,6 +14,10 @@ namespace tern {
 // Converts a BF16, F16 or F32 tensor to float32 into `out` (exactly its element count). A NaN or
 // infinity is INVALID_ARGUMENT naming tensor and index, as is another dtype.
 absl::Status ReadFloat(const TensorView& tensor, std::span<float> out);
+
+// Checks the values of a tensor from index `first` on. INVALID_ARGUMENT names the tensor and the
+// index of a NaN or infinity.
+absl::Status CheckFinite(const std::string& tensor, int64_t first, std::span<const float> values);
 
 // Checks that a tensor has a weight's dtype and the shape config.json implies. INVALID_ARGUMENT.
 absl::Status CheckWeight(const TensorView& tensor, const ExpectedTensor& expected);

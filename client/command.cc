@@ -35,9 +35,10 @@ std::string GeneralHelp() {
       "  help            Shows this, or with a command its options\n"
       "\n"
       "JOB is a job's id or its full name, namespaces/NAMESPACE/quantizationJobs/ID.\n"
-      "Data goes to stdout, progress and errors to stderr. With --output json both are JSON: an\n"
-      "error is then the last line of stderr, {\"error\": {\"code\", \"message\", \"reason\", "
-      "\"fields\"},\n\"exit_code\"}, unless the options themselves are wrong.\n"
+      "Data goes to stdout, progress and errors to stderr. With --output json data is JSON, and\n"
+      "where the exit code is not 0 the last line of stderr is {\"error\": {\"code\", "
+      "\"message\",\n"
+      "\"reason\", \"fields\"}, \"exit_code\"}, unless the options themselves are wrong.\n"
       "\n"
       "Environment:\n"
       "  TERN_SERVER     the server's address where --server is not given\n"
@@ -82,8 +83,9 @@ absl::Status UnknownCommand(std::span<const std::string> words) {
 }
 
 int Report(const absl::Status& status, Console& console) {
-  console.err << (console.json ? ErrorJson(status) : ErrorText(status));
-  return ExitCodeFor(status.code());
+  const ExitCode code = ExitCodeFor(status.code());
+  console.err << (console.json ? ErrorJson(status, code) : ErrorText(status));
+  return code;
 }
 
 int ShowHelp(std::span<const std::string> words, Console& console) {

@@ -9,7 +9,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "client/exit_code.h"
 #include "client/format_values.h"
 #include "client/proto_json.h"
 #include "google/rpc/error_details.pb.h"
@@ -39,10 +38,12 @@ std::string FlagOf(absl::string_view field) {
       {"quantization_job.spec.method", "--method"},
       {"quantization_job.spec.shards", "--shards"},
       {"quantization_job.spec.seed", "--seed"},
+      {"quantization_job.spec.calibration", "--calibration"},
       {"quantization_job.spec.calibration.files", "--calibration"},
       {"quantization_job.spec.calibration.text_field", "--text-field"},
       {"quantization_job.spec.calibration.samples", "--samples"},
       {"quantization_job.spec.calibration.sequence_length", "--seq-len"},
+      {"quantization_job.spec.evaluation", "--eval"},
       {"quantization_job.spec.evaluation.files", "--eval"},
       {"quantization_job.spec.evaluation.text_field", "--text-field"},
       {"quantization_job.spec.evaluation.window_length", "--eval-window"},
@@ -91,7 +92,7 @@ std::string ErrorText(const absl::Status& status) {
   return absl::StrCat("tern: ", Printable(message), "\n", further);
 }
 
-std::string ErrorJson(const absl::Status& status) {
+std::string ErrorJson(const absl::Status& status, ExitCode exit_code) {
   nlohmann::ordered_json fields = nlohmann::ordered_json::array();
   for (const FieldFault& fault : FieldFaults(status)) {
     fields.push_back({{"field", fault.field}, {"description", fault.description}});
@@ -102,7 +103,7 @@ std::string ErrorJson(const absl::Status& status) {
         {"message", std::string(status.message())},
         {"reason", ReasonOf(status)},
         {"fields", std::move(fields)}}},
-      {"exit_code", static_cast<int>(ExitCodeFor(status.code()))},
+      {"exit_code", static_cast<int>(exit_code)},
   };
   return JsonLine(json);
 }

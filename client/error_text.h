@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/exit_code.h"
 
 namespace tern {
 
@@ -27,7 +28,7 @@ std::string ErrorText(const absl::Status& status);
 
 // The same on one line as JSON: {"error": {"code", "message", "reason", "fields": [{"field",
 // "description"}]}, "exit_code"}. Ends with a line feed.
-std::string ErrorJson(const absl::Status& status);
+std::string ErrorJson(const absl::Status& status, ExitCode exit_code);
 
 }  // namespace tern
 

@@ -41,14 +41,17 @@ class ForwardingListener : public WatchListener {
 
 absl::StatusOr<v1::QuantizationJob> GetPatiently(ServiceClient* client, const std::string& name,
                                                  absl::Duration give_up_after,
-                                                 const Cancellation& cancellation) {
+                                                 Cancellation* cancellation) {
   Reconnect reconnect(give_up_after);
   while (true) {
-    absl::StatusOr<v1::QuantizationJob> job = client->Get(name);
-    if (job.ok() || !Reconnect::MayPass(job.status())) return job;
+    absl::StatusOr<v1::QuantizationJob> job = client->Get(name, cancellation);
+    // The job has ended; a server that is slow to say how may answer the next call.
+    if (job.ok() || !(Reconnect::MayPass(job.status()) || absl::IsDeadlineExceeded(job.status()))) {
+      return job;
+    }
     const std::optional<absl::Duration> delay = reconnect.NextDelay(absl::Now());
     if (!delay) return job;
-    if (cancellation.WaitFor(*delay)) return absl::CancelledError("the wait was stopped");
+    if (cancellation->WaitFor(*delay)) return absl::CancelledError("the wait was stopped");
   }
 }
 
@@ -96,7 +99,7 @@ class Follower {
     const absl::Status status = WatchJob(client_, options_.job, options_.after_sequence,
                                          options_.give_up_after, &watching_, &listener);
     absl::StatusOr<v1::QuantizationJob> job =
-        status.ok() ? GetPatiently(client_, options_.job, options_.give_up_after, watching_)
+        status.ok() ? GetPatiently(client_, options_.job, options_.give_up_after, &watching_)
                     : absl::StatusOr<v1::QuantizationJob>(status);
     const absl::MutexLock lock(&mutex_);
     watched_ = std::move(job);

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -71,15 +72,18 @@ struct ServiceClient::Rpc {
   explicit Rpc(const std::string& address)
       : stub(v1::QuantizationService::NewStub(OpenChannel(address))) {}
 
-  // Calls `method` of the stub with a deadline.
+  // Calls `method` of the stub with a deadline; `cancellation` may be null.
   template <typename Request, typename Response>
   absl::Status Call(grpc::Status (v1::QuantizationService::Stub::*method)(grpc::ClientContext*,
                                                                           const Request&,
                                                                           Response*),
                     const Request& request, Response* response, const std::string& address,
-                    std::chrono::system_clock::duration deadline = kCallDeadline) {
+                    std::chrono::system_clock::duration deadline = kCallDeadline,
+                    Cancellation* cancellation = nullptr) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + deadline);
+    std::optional<Cancellation::Action> cancel;
+    if (cancellation != nullptr) cancel.emplace(cancellation, [&context] { context.TryCancel(); });
     return Converted((stub.get()->*method)(&context, request, response), address);
   }
 
@@ -102,11 +106,13 @@ absl::StatusOr<v1::QuantizationJob> ServiceClient::Create(
   return job;
 }
 
-absl::StatusOr<v1::QuantizationJob> ServiceClient::Get(const std::string& name) {
+absl::StatusOr<v1::QuantizationJob> ServiceClient::Get(const std::string& name,
+                                                       Cancellation* cancellation) {
   v1::GetQuantizationJobRequest request;
   request.set_name(name);
   v1::QuantizationJob job;
-  const absl::Status status = rpc_->Call(&Stub::GetQuantizationJob, request, &job, address_);
+  const absl::Status status =
+      rpc_->Call(&Stub::GetQuantizationJob, request, &job, address_, kCallDeadline, cancellation);
   if (!status.ok()) return status;
   return job;
 }

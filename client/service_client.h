@@ -24,7 +24,9 @@ class ServiceClient {
   const std::string& address() const { return address_; }
 
   absl::StatusOr<v1::QuantizationJob> Create(const v1::CreateQuantizationJobRequest& request);
-  absl::StatusOr<v1::QuantizationJob> Get(const std::string& name);
+  // CANCELLED after `cancellation`, where one is given.
+  absl::StatusOr<v1::QuantizationJob> Get(const std::string& name,
+                                          Cancellation* cancellation = nullptr);
   absl::StatusOr<v1::ListQuantizationJobsResponse> List(
       const v1::ListQuantizationJobsRequest& request);
   absl::StatusOr<v1::QuantizationJob> CancelJob(const std::string& name);

@@ -1,6 +1,7 @@
 #include "client/worker_program.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,11 +10,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/status_macros.h"
 
 namespace tern {
 namespace {
@@ -28,48 +32,102 @@ std::string FindWorker() {
   return !error && access(beside.c_str(), X_OK) == 0 ? beside : kWorker;
 }
 
-// Everything up to the end of file.
-std::string ReadAll(int fd) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  while (true) {
-    const ssize_t got = read(fd, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(got));
+// Both ends of a pipe, closed with it.
+class Pipe {
+ public:
+  static absl::StatusOr<std::unique_ptr<Pipe>> Make() {
+    std::array<int, 2> ends;
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "cannot make a pipe");
+    return std::unique_ptr<Pipe>(new Pipe(ends));
   }
+  ~Pipe() {
+    CloseWriteEnd();
+    close(ends_[0]);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  int read_end() const { return ends_[0]; }
+  int write_end() const { return ends_[1]; }
+  void CloseWriteEnd() {
+    if (ends_[1] >= 0) close(ends_[1]);
+    ends_[1] = -1;
+  }
+
+ private:
+  explicit Pipe(std::array<int, 2> ends) : ends_(ends) {}
+  std::array<int, 2> ends_;
+};
+
+// Appends what there is to read; false at the end of the file.
+bool ReadSome(int fd, std::string& text) {
+  std::array<char, 4096> buffer;
+  const ssize_t got = read(fd, buffer.data(), buffer.size());
+  if (got < 0 && errno == EINTR) return true;
+  if (got <= 0) return false;
+  text.append(buffer.data(), static_cast<size_t>(got));
+  return true;
+}
+
+// Hands out the whole lines of `text` and keeps the rest.
+void TakeLines(std::string& text, const std::function<void(absl::string_view)>& on_line) {
+  size_t begin = 0;
+  for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    on_line(absl::string_view(text).substr(begin, end - begin));
+  }
+  text.erase(0, begin);
+}
+
+// Reads both to their ends, at the same time: a program that waits to write to one does not go on
+// with the other.
+std::string ReadBoth(int out, int err, const std::function<void(absl::string_view)>& on_err_line) {
+  std::string output;
+  std::string line;
+  std::array<pollfd, 2> files = {{{out, POLLIN, 0}, {err, POLLIN, 0}}};
+  while (files[0].fd >= 0 || files[1].fd >= 0) {
+    if (poll(files.data(), files.size(), -1) < 0) {
+      if (errno == EINTR) continue;
+      break;
+    }
+    if (files[0].revents != 0 && !ReadSome(out, output)) files[0].fd = -1;
+    if (files[1].revents != 0 && !ReadSome(err, line)) files[1].fd = -1;
+    TakeLines(line, on_err_line);
+  }
+  if (!line.empty()) on_err_line(line);
+  return output;
 }
 
 }  // namespace
 
-absl::StatusOr<ProgramResult> RunWorkerProgram(const std::vector<std::string>& arguments) {
-  std::array<int, 2> pipe_ends;
-  if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot make a pipe");
-  }
+absl::StatusOr<ProgramResult> RunWorkerProgram(
+    const std::vector<std::string>& arguments,
+    const std::function<void(absl::string_view)>& on_stderr_line) {
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Pipe> out, Pipe::Make());
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Pipe> err, Pipe::Make());
   const std::string program = FindWorker();
   std::vector<std::string> words = {program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, out->write_end(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err->write_end(), STDERR_FILENO);
   pid_t child = 0;
   const int error = posix_spawnp(&child, program.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  close(pipe_ends[1]);
+  out->CloseWriteEnd();
+  err->CloseWriteEnd();
   if (error != 0) {
-    close(pipe_ends[0]);
     return absl::NotFoundError(
         absl::StrCat(kWorker, " cannot be run (", std::strerror(error),
                      "); it computes the evaluation and must lie beside tern or in $PATH"));
   }
   ProgramResult result;
-  result.output = ReadAll(pipe_ends[0]);
-  close(pipe_ends[0]);
+  result.output = ReadBoth(out->read_end(), err->read_end(), on_stderr_line);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

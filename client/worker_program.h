@@ -1,10 +1,12 @@
 #ifndef TERN_CLIENT_WORKER_PROGRAM_H_
 #define TERN_CLIENT_WORKER_PROGRAM_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace tern {
 
@@ -14,9 +16,11 @@ struct ProgramResult {
 };
 
 // Runs tern-worker, found in the folder of this program or in $PATH, with `arguments`, and waits
-// for its end. Its stderr is this process's. NOT_FOUND when there is none; INTERNAL when it was
-// killed.
-absl::StatusOr<ProgramResult> RunWorkerProgram(const std::vector<std::string>& arguments);
+// for its end. Each line it writes to stderr goes to `on_stderr_line`, without its line feed, as it
+// comes. NOT_FOUND when there is no such program; INTERNAL when it was killed.
+absl::StatusOr<ProgramResult> RunWorkerProgram(
+    const std::vector<std::string>& arguments,
+    const std::function<void(absl::string_view)>& on_stderr_line);
 
 }  // namespace tern
 

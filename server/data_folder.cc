@@ -19,6 +19,10 @@
 namespace tern {
 namespace {
 
+// How long a process that was just killed may take to let go of the folder.
+constexpr absl::Duration kLockTimeout = absl::Seconds(3);
+constexpr absl::Duration kLockPoll = absl::Milliseconds(20);
+
 // What a holder writes into its lock file.
 std::string ThisProcess() {
   char host[256] = "";
@@ -56,12 +60,17 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& 
   const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", lock_path));
   auto folder = absl::WrapUnique(new DataFolder(path, lock));
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) {
+  const absl::Time deadline = absl::Now() + kLockTimeout;
+  while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) {
       return absl::ErrnoToStatus(errno, absl::StrCat("cannot lock ", lock_path));
     }
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " is in use by ", ReadHolder(lock), ": stop it, or give this server another folder"));
+    if (absl::Now() >= deadline) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is in use by ", ReadHolder(lock),
+                       ": stop it, or give this server another folder"));
+    }
+    absl::SleepFor(kLockPoll);
   }
   if (absl::Status noted = NoteHolder(lock, lock_path); !noted.ok()) return noted;
   return folder;

@@ -12,7 +12,8 @@ namespace tern {
 // goes with the process, however it ends). Thread-safe.
 class DataFolder {
  public:
-  // Creates the folder where it is missing. FAILED_PRECONDITION names the process that holds it.
+  // Creates the folder where it is missing. Waits up to 3 seconds for another process to let go of
+  // it; then FAILED_PRECONDITION names that process.
   static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path);
   ~DataFolder();
   DataFolder(const DataFolder&) = delete;

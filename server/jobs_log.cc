@@ -23,10 +23,6 @@ void JobsLog::TaskAttempt(absl::string_view kind, absl::string_view outcome) {
   metrics_.TaskAttempt(kind, outcome);
 }
 
-void JobsLog::StageSeconds(absl::string_view stage, double seconds) {
-  metrics_.StageSeconds(stage, seconds);
-}
-
 void JobsLog::BlockFinished(const v1::BlockMetrics& metrics) {
   Log(LogLevel::kDebug, "block finished",
       {{"block", metrics.block()},

@@ -16,7 +16,6 @@ class JobsLog : public JobsObserver {
   void JobCreated(absl::string_view job_name) override;
   void JobEnded(absl::string_view job_name, JobState state) override;
   void TaskAttempt(absl::string_view kind, absl::string_view outcome) override;
-  void StageSeconds(absl::string_view stage, double seconds) override;
   void BlockFinished(const v1::BlockMetrics& metrics) override;
   void LeaseExpired() override;
   void StaleWriteRefused(absl::string_view what) override;

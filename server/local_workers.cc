@@ -1,14 +1,20 @@
 #include "server/local_workers.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "proto/service/log.h"
 
 namespace tern {
 namespace {
+
+// Workers are given less time to drain than the server waits for them, so that one that runs out
+// of it still gives its task back.
+constexpr absl::Duration kWorkerHeadStart = absl::Seconds(3);
 
 // Where workers on this machine reach a server that listens on `listen`.
 std::string LocalAddress(const std::string& listen, int port) {
@@ -24,15 +30,18 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
   Supervisor::Options workers;
   workers.binary = options.worker_binary;
   workers.workers = options.local_workers;
-  workers.arguments = [server = LocalAddress(options.listen, api.port()),
-                       threads = options.worker_threads,
-                       metrics_base = options.local_worker_metrics_base,
-                       log_level = AbslUnparseFlag(options.log_level)](int slot) {
-    const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
-    return std::vector<std::string>{
-        absl::StrCat("--server=", server), absl::StrCat("--metrics=127.0.0.1:", metrics_port),
-        absl::StrCat("--threads=", threads), absl::StrCat("--log-level=", log_level)};
-  };
+  workers.arguments =
+      [server = LocalAddress(options.listen, api.port()), threads = options.worker_threads,
+       drain = std::max(absl::ZeroDuration(), options.drain_timeout - kWorkerHeadStart),
+       metrics_base = options.local_worker_metrics_base,
+       log_level = AbslUnparseFlag(options.log_level)](int slot) {
+        const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
+        return std::vector<std::string>{
+            absl::StrCat("--server=", server), absl::StrCat("--metrics=127.0.0.1:", metrics_port),
+            absl::StrCat("--threads=", threads),
+            absl::StrCat("--drain-timeout=", absl::FormatDuration(drain)),
+            absl::StrCat("--log-level=", log_level)};
+      };
   workers.ended = [&api](absl::string_view instance) {
     if (const absl::Status ended = api.EndWorker(instance); !ended.ok()) {
       Log(LogLevel::kError, "the lease of an ended worker has to run out",

@@ -104,8 +104,21 @@ absl::Status CheckRanges(const ServerOptions& options) {
   TERN_RETURN_IF_ERROR(CheckRange("max-worker-deaths", options.max_worker_deaths, 1, 1000));
   TERN_RETURN_IF_ERROR(CheckRange("local-workers", options.local_workers, 0, 256));
   TERN_RETURN_IF_ERROR(CheckRange("worker-threads", options.worker_threads, 0, 1024));
-  return CheckRange("local-worker-metrics-base", options.local_worker_metrics_base, -1,
-                    65535 - options.local_workers);
+  return CheckRange("local-worker-metrics-base", options.local_worker_metrics_base, -1, 65535);
+}
+
+// Fills in the default, and checks that every local worker has a port of its own.
+absl::Status ResolveLocalMetrics(ServerOptions& options) {
+  int& base = options.local_worker_metrics_base;
+  const int server_port = PortOf(options.metrics);
+  const bool derived = base < 0;
+  if (derived) base = server_port == 0 ? 0 : server_port + 1;
+  const int last = base + options.local_workers - 1;
+  if (base == 0 || last <= 65535) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--local-worker-metrics-base: the ports of ", options.local_workers,
+                   " local workers, from ", base, derived ? " (after --metrics)" : "", ", end at ",
+                   last, ", past 65535; choose a lower one, or 0 for any free ports"));
 }
 
 }  // namespace
@@ -152,10 +165,7 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     options.worker_threads = std::max(1, cores / options.local_workers);
   }
-  if (options.local_worker_metrics_base < 0) {
-    const int port = PortOf(options.metrics);
-    options.local_worker_metrics_base = port == 0 ? 0 : port + 1;
-  }
+  TERN_RETURN_IF_ERROR(ResolveLocalMetrics(options));
   return options;
 }
 

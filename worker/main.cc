@@ -1,7 +1,8 @@
 // tern-worker: computes the tasks of a job server, one process for each device; or measures a
 // checkpoint on this machine.
 //
-// Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input.
+// Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input,
+// 3 no room (memory, disk): the same may work later.
 
 #include <grpcpp/channel.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "checkpoint/atomic_file.h"
+#include "checkpoint/bounded_utf8.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/grpc_log.h"
 #include "proto/service/log.h"
@@ -44,12 +46,14 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kBadCommandLine = 2;
+constexpr int kNoRoom = 3;
 
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
 
 std::string HostName() {
   char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+  // The server's Protobuf refuses what is not UTF-8.
+  return gethostname(name, sizeof name - 1) == 0 ? BoundedUtf8(name, sizeof name) : "unknown";
 }
 
 // What the server is told of memory: the device's own where it has any.
@@ -138,6 +142,7 @@ absl::Status EvaluateHere(const WorkerOptions& options, Backend& backend) {
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return 0;
   std::cerr << "tern-worker: " << status.message() << std::endl;
+  if (absl::IsResourceExhausted(status)) return kNoRoom;
   const bool refused = absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
                        absl::IsFailedPrecondition(status);
   return refused ? kBadCommandLine : kFailed;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "checkpoint/status_macros.h"
+#include "checkpoint/tokenizer/utf8.h"
 #include "proto/service/program_flags.h"
 
 ABSL_FLAG(std::string, device, "cpu",
@@ -103,6 +104,9 @@ absl::Status ReadServing(WorkerOptions& options) {
   options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
   if (options.server.empty()) {
     return absl::InvalidArgumentError("--server: must name the job server's address");
+  }
+  if (FindInvalidUtf8(options.supervisor).has_value()) {
+    return absl::InvalidArgumentError("--supervisor: must be UTF-8");
   }
   if (options.memory_bytes < 0) return absl::InvalidArgumentError("--memory: must not be negative");
   TERN_RETURN_IF_ERROR(CheckDrainTimeout(options.drain_timeout));

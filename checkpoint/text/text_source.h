@@ -14,11 +14,15 @@ namespace tern {
 
 // The files of one calibration or evaluation text may hold this many bytes together.
 inline constexpr int64_t kMaxTextBytes = int64_t{64} << 20;
+// One line of a .jsonl file: parsed, a hostile one takes a dozen times its size.
+inline constexpr size_t kMaxLineBytes = size_t{8} << 20;
+inline constexpr size_t kMaxDocuments = size_t{1} << 20;
 
 // A piece of text that is tokenized on its own.
 struct TextDocument {
-  std::string text;      // valid UTF-8, not empty
-  bool is_line = false;  // it is one line of a .jsonl file
+  std::string text;  // valid UTF-8, not empty
+  size_t file = 0;   // its number among the files
+  int64_t line = 0;  // of a .jsonl file, from 1; 0: the whole file
 };
 
 // True for files that hold token ids instead of text (.safetensors).
@@ -28,7 +32,9 @@ bool HoldsTokenIds(absl::string_view path);
 // `text_field` is a document (blank lines and empty texts are skipped); any other file is one
 // document of UTF-8 text (a leading byte order mark is dropped). Errors name the file and the line
 // or byte: NOT_FOUND for a missing file; INVALID_ARGUMENT for an empty file, no documents, a line
-// that is not a JSON object or lacks the field, text that is not UTF-8, or more than kMaxTextBytes.
+// that is not a JSON object or lacks the field or is longer than kMaxLineBytes, text that is not
+// UTF-8, or more than kMaxTextBytes or kMaxDocuments. DATA_LOSS for a file that shrinks while it is
+// read.
 absl::StatusOr<std::vector<TextDocument>> ReadDocuments(std::span<const std::string> files,
                                                         absl::string_view text_field);
 

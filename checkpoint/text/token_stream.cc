@@ -1,13 +1,26 @@
 #include "checkpoint/text/token_stream.h"
 
+#include <malloc.h>
+
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "checkpoint/text/text_source.h"
 
 namespace tern {
+namespace {
+
+// "calibration.jsonl: line 3"
+std::string WhereIs(const TextDocument& document, std::span<const std::string> files) {
+  const std::string& file = files[document.file];
+  return document.line == 0 ? file : absl::StrCat(file, ": line ", document.line);
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<int32_t>> TokenizeDocuments(const TokenSource& source,
                                                        const Tokenizer* tokenizer) {
@@ -21,13 +34,23 @@ absl::StatusOr<std::vector<int32_t>> TokenizeDocuments(const TokenSource& source
         absl::StrCat("vocabulary mismatch of tokenizer and embedding: the tokenizer has ",
                      tokenizer->vocab_size(), " ids, the embedding ", source.vocab_size, " rows"));
   }
-  TERN_ASSIGN_OR_RETURN(const std::vector<TextDocument> documents,
+  // A text takes many times its size while it is tokenized, so a process has one in work at a time.
+  static std::mutex one_text;
+  const std::lock_guard lock(one_text);
+  // The allocator would keep the memory for this thread alone.
+  const absl::Cleanup give_back = [] { malloc_trim(0); };
+  TERN_ASSIGN_OR_RETURN(std::vector<TextDocument> documents,
                         ReadDocuments(source.files, source.text_field));
   std::vector<int32_t> tokens;
   for (size_t i = 0; i < documents.size(); ++i) {
-    TERN_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, tokenizer->Encode(documents[i].text));
-    tokens.insert(tokens.end(), ids.begin(), ids.end());
-    if (source.separator && documents[i].is_line && i + 1 < documents.size()) {
+    const TextDocument document = std::move(documents[i]);  // its text goes before the next
+    const auto ids = tokenizer->Encode(document.text);
+    if (!ids.ok()) {
+      return absl::Status(ids.status().code(), absl::StrCat(WhereIs(document, source.files), ": ",
+                                                            ids.status().message()));
+    }
+    tokens.insert(tokens.end(), ids->begin(), ids->end());
+    if (source.separator && document.line > 0 && i + 1 < documents.size()) {
       tokens.push_back(*source.separator);
     }
   }

@@ -23,8 +23,9 @@ struct TokenSource {
 };
 
 // The tokens of all documents of text files, laid end to end, the separator after every JSONL
-// document that another one follows. INVALID_ARGUMENT: as ReadDocuments; no tokenizer; a tokenizer
-// with more ids than the embedding has rows.
+// document that another one follows. Calls in one process take turns. INVALID_ARGUMENT: as
+// ReadDocuments; as Tokenizer::Encode, naming file and line; no tokenizer; a tokenizer with more
+// ids than the embedding has rows.
 absl::StatusOr<std::vector<int32_t>> TokenizeDocuments(const TokenSource& source,
                                                        const Tokenizer* tokenizer);
 

@@ -12,6 +12,9 @@
 namespace tern {
 namespace {
 
+// libsentencepiece takes about 110 bytes of memory for each byte of a text.
+constexpr size_t kMaxTextBytes = size_t{2} << 20;
+
 std::string_view Std(absl::string_view view) { return {view.data(), view.size()}; }
 
 class SentencePieceTokenizer : public Tokenizer {
@@ -22,13 +25,20 @@ class SentencePieceTokenizer : public Tokenizer {
   int64_t vocab_size() const override { return library_->PieceCount(); }
 
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view utf8) const override {
+    if (utf8.size() > kMaxTextBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a document of ", utf8.size(), " bytes; with a tokenizer.model one may have ",
+          kMaxTextBytes,
+          ": give JSONL with shorter documents, or token ids (a safetensors file with input_ids), "
+          "or a model with a tokenizer.json"));
+    }
     TERN_RETURN_IF_ERROR(CheckText(utf8));
-    std::vector<int> ids;
+    std::vector<int32_t> ids;
     std::string error;
     if (!library_->Encode(Std(utf8), ids, error)) {
       return absl::InvalidArgumentError(absl::StrCat("libsentencepiece: ", error));
     }
-    return std::vector<int32_t>(ids.begin(), ids.end());
+    return ids;
   }
 
  private:

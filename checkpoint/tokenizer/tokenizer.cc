@@ -4,7 +4,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "checkpoint/mapped_file.h"
+#include "checkpoint/atomic_file.h"
 #include "checkpoint/status_macros.h"
 #include "checkpoint/tokenizer/sentencepiece_tokenizer.h"
 #include "checkpoint/tokenizer/tokenizer_json.h"
@@ -17,13 +17,7 @@ constexpr int64_t kMaxFileBytes = 128 << 20;
 using Parser = absl::StatusOr<std::unique_ptr<Tokenizer>> (*)(absl::string_view);
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> ParseFile(const std::string& path, Parser parse) {
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<MappedFile> file, MappedFile::Open(path));
-  if (file->size() > kMaxFileBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", file->size(), " bytes; at most ", kMaxFileBytes));
-  }
-  // A copy: what was checked must not change while it is read.
-  const std::string bytes(file->bytes().begin(), file->bytes().end());
+  TERN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxFileBytes));
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = parse(bytes);
   if (tokenizer.ok()) return tokenizer;
   return absl::Status(tokenizer.status().code(),

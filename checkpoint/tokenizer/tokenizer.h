@@ -22,9 +22,10 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // INVALID_ARGUMENT when the text is not UTF-8 (names the byte), is larger than 256 MiB, or when
-  // the tokenizer cannot finish it (a pattern that backtracks without end, an expansion without
-  // bounds, an unknown character without an unk_token in the vocabulary).
+  // INVALID_ARGUMENT when the text is not UTF-8 (names the byte), is larger than 256 MiB (2 MiB for
+  // a tokenizer.model, whose library takes a hundred times its size), or when the tokenizer cannot
+  // finish it (a pattern that backtracks without end, an expansion without bounds, an unknown
+  // character without an unk_token in the vocabulary).
   virtual absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view utf8) const = 0;
 
   // Largest id + 1, added tokens included.

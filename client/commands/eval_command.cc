@@ -4,8 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "checkpoint/status_macros.h"
 #include "client/command.h"
+#include "client/format_values.h"
 #include "client/proto_json.h"
 #include "client/worker_program.h"
 
@@ -59,6 +61,20 @@ std::string MeasuredText(const ordered_json& json) {
   return text;
 }
 
+// An error of tern-worker as one of this program, which exits alike.
+absl::Status WorkerError(int exit_code, const std::string& error) {
+  const std::string message =
+      error.empty() ? absl::StrCat("tern-worker exited with code ", exit_code) : error;
+  switch (exit_code) {
+    case kExitUsage:
+      return absl::InvalidArgumentError(message);
+    case kExitUnavailable:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::InternalError(message);
+  }
+}
+
 absl::StatusOr<ExitCode> Evaluate(const Arguments& arguments, Console& console) {
   std::vector<std::string> words = {"evaluate", AbsolutePath(arguments.Positional(0)),
                                     absl::StrCat("--text=", AbsolutePath(arguments.Text("text")))};
@@ -68,12 +84,16 @@ absl::StatusOr<ExitCode> Evaluate(const Arguments& arguments, Console& console) 
   if (arguments.Has("against")) {
     words.push_back(absl::StrCat("--against=", AbsolutePath(arguments.Text("against"))));
   }
-  TERN_ASSIGN_OR_RETURN(const ProgramResult result, RunWorkerProgram(words));
-  if (result.exit_code != 0) {
-    // It has said why on stderr; its exit codes are the same as here.
-    return result.exit_code <= kExitDetached ? static_cast<ExitCode>(result.exit_code)
-                                             : kExitFailed;
-  }
+  std::string error;
+  TERN_ASSIGN_OR_RETURN(const ProgramResult result,
+                        RunWorkerProgram(words, [&](absl::string_view line) {
+                          if (absl::ConsumePrefix(&line, "tern-worker: ")) {
+                            error = std::string(line);
+                          } else {
+                            console.err << Printable(line) << std::endl;
+                          }
+                        }));
+  if (result.exit_code != 0) return WorkerError(result.exit_code, error);
   const ordered_json json = ordered_json::parse(result.output, nullptr, false);
   if (!json.is_object() || !json.contains("perplexity")) {
     return absl::InternalError("tern-worker evaluate printed no perplexity");

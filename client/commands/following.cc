@@ -6,9 +6,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "checkpoint/status_macros.h"
-#include "client/format_values.h"
+#include "client/error_text.h"
 #include "client/proto_json.h"
 #include "client/report_text.h"
+#include "google/rpc/status.pb.h"
+#include "proto/service/error_details.h"
 
 namespace tern {
 namespace {
@@ -43,6 +45,25 @@ ExitCode ExitCodeFor(const FollowResult& result) {
   }
 }
 
+// What an error line says of the outcome; OK for a job that succeeded.
+absl::Status OutcomeStatus(const FollowResult& result) {
+  const v1::QuantizationJob& job = result.job;
+  if (result.end == FollowResult::End::kTimedOut) {
+    return absl::DeadlineExceededError(absl::StrCat("the wait for ", job.name(), " timed out"));
+  }
+  if (result.end == FollowResult::End::kInterrupted) {
+    return absl::CancelledError(absl::StrCat("the wait for ", job.name(), " was interrupted"));
+  }
+  if (job.state() == v1::QuantizationJob::SUCCEEDED) return absl::OkStatus();
+  if (job.state() == v1::QuantizationJob::CANCELLED) {
+    return absl::CancelledError(absl::StrCat(job.name(), " was cancelled"));
+  }
+  google::rpc::Status error = job.error();
+  if (error.code() == 0) error.set_code(static_cast<int>(absl::StatusCode::kUnknown));
+  error.set_message(absl::StrCat(job.name(), " failed: ", error.message()));
+  return FromProto(error);
+}
+
 }  // namespace
 
 absl::StatusOr<ExitCode> FollowToEnd(ServiceClient* client, const FollowOptions& options,
@@ -53,27 +74,27 @@ absl::StatusOr<ExitCode> FollowToEnd(ServiceClient* client, const FollowOptions&
     return result.status();
   }
   const v1::QuantizationJob& job = result->job;
-  const bool ended = result->end == FollowResult::End::kTerminal;
-  const bool succeeded = ended && job.state() == v1::QuantizationJob::SUCCEEDED;
-  if (!ended) {
+  const ExitCode code = ExitCodeFor(*result);
+  if (code == kExitDetached) {
     console.err << (result->end == FollowResult::End::kTimedOut ? "The time is over; " : "")
                 << "the job goes on without this command. To follow, download or cancel it:\n"
                 << HowToGoOn(*client, options);
-  } else if (job.state() == v1::QuantizationJob::CANCELLED) {
-    console.err << "tern: " << job.name() << " was cancelled\n";
-  } else if (!succeeded) {
-    console.err << "tern: " << job.name() << " failed: " << Printable(job.error().message())
-                << "\n";
-  } else if (options.folder != nullptr) {
+  } else if (code == kExitOk && options.folder != nullptr) {
     console.err << "checkpoint in " << options.folder->path() << "\n";
   }
   if (console.json) {
     TERN_ASSIGN_OR_RETURN(const nlohmann::ordered_json json, OutcomeJson(job));
     console.out << (json_lines ? JsonLine(json) : IndentedJson(json));
-  } else if (succeeded) {
+  } else if (code == kExitOk) {
     console.out << ReportText(job);
   }
-  return ExitCodeFor(*result);
+  const absl::Status outcome = OutcomeStatus(*result);
+  if (console.json && !outcome.ok()) {
+    console.err << ErrorJson(outcome, code);
+  } else if (code == kExitFailed || code == kExitCancelled) {
+    console.err << ErrorText(outcome);
+  }
+  return code;
 }
 
 }  // namespace tern

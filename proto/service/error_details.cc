@@ -4,11 +4,13 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "checkpoint/bounded_utf8.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace tern {
 namespace {
 
+constexpr size_t kMaxFieldBytes = 256;
 constexpr char kTypePrefix[] = "type.googleapis.com/";
 
 template <typename Detail>
@@ -54,9 +56,11 @@ absl::Status AtField(absl::Status status, absl::string_view field) {
   if (status.ok()) return status;
   auto request = GetDetail<google::rpc::BadRequest>(status).value_or(google::rpc::BadRequest());
   auto* violation = request.add_field_violations();
-  violation->set_field(std::string(field));
-  violation->set_description(std::string(status.message()));
-  absl::Status at_field = WithMessage(status, absl::StrCat(field, ": ", status.message()));
+  const std::string name = BoundedUtf8(field, kMaxFieldBytes);
+  const std::string description = BoundedUtf8(status.message(), kMaxMessageBytes);
+  violation->set_field(name);
+  violation->set_description(description);
+  absl::Status at_field = WithMessage(status, absl::StrCat(name, ": ", description));
   SetDetail(request, at_field);
   return at_field;
 }
@@ -74,7 +78,7 @@ std::string ReasonOf(const absl::Status& status) {
 google::rpc::Status ToProto(const absl::Status& status) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
-  proto.set_message(std::string(status.message()));
+  proto.set_message(BoundedUtf8(status.message(), kMaxMessageBytes));
   const absl::Status complete = WithReason(status, absl::StatusCodeToString(status.code()));
   complete.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
     auto* detail = proto.add_details();

@@ -9,8 +9,9 @@ namespace tern {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
-                      ToProto(status).SerializeAsString());
+  const google::rpc::Status proto = ToProto(status);
+  return grpc::Status(static_cast<grpc::StatusCode>(proto.code()), proto.message(),
+                      proto.SerializeAsString());
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {

@@ -8,7 +8,7 @@
 namespace tern {
 
 // The one place where a status becomes a gRPC status and back. Codes are the same; details travel
-// in grpc-status-details-bin.
+// in grpc-status-details-bin. Messages are cut as in ToProto.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 absl::Status FromGrpcStatus(const grpc::Status& status);
 

@@ -43,8 +43,9 @@ class ApiServer {
   // Offers workers nothing new; health says NOT_SERVING. All calls go on.
   void Drain();
 
-  // Ends every call, streams with UNAVAILABLE, waiting at most `grace` for those in work, and
-  // closes the port.
+  // Ends every call, streams with UNAVAILABLE, and closes the port. Clients of calls in work are
+  // cut off after `grace`; the work itself is waited for: one store or disk operation, of a
+  // submission what lasts until the end of the document that is being tokenized.
   void Stop(absl::Duration grace);
 
  private:

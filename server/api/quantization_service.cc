@@ -5,9 +5,9 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "checkpoint/model_config.h"
+#include "checkpoint/status_macros.h"
 #include "proto/service/rpc_status.h"
 #include "proto/service/version.h"
 #include "server/api/blob_source.h"
@@ -55,9 +55,15 @@ grpc::ServerUnaryReactor* QuantizationServiceImpl::CreateQuantizationJob(
     grpc::CallbackServerContext* context, const v1::CreateQuantizationJobRequest* request,
     v1::QuantizationJob* response) {
   return Answer(context, submissions_, [this, context, request, response]() -> absl::Status {
-    // It may have waited behind others for longer than its client did.
-    if (context->IsCancelled()) return absl::CancelledError("the client has gone");
-    return Give(jobs_.submission().Create(*request), response);
+    // The client may give up, or its deadline pass, while the call waits behind others or reads
+    // texts; and a server that stops waits for its calls.
+    const auto still_wanted = [this, context]() -> absl::Status {
+      if (lifecycle_.phase() == Lifecycle::Phase::kStopping) return Lifecycle::StoppingStatus();
+      if (context->IsCancelled()) return absl::CancelledError("the client has gone");
+      return absl::OkStatus();
+    };
+    TERN_RETURN_IF_ERROR(still_wanted());
+    return Give(jobs_.submission().Create(*request, still_wanted), response);
   });
 }
 
@@ -125,8 +131,8 @@ grpc::ServerUnaryReactor* QuantizationServiceImpl::GetServerInfo(
   return Answer(context, executor_, [this, response] {
     response->set_version(kVersion);
     response->add_methods("pt2llm");
-    for (absl::string_view architecture : absl::StrSplit(SupportedArchitectures(), ", ")) {
-      response->add_architectures(std::string(architecture));
+    for (const std::string& architecture : SupportedArchitectures()) {
+      response->add_architectures(architecture);
     }
     for (const std::string& root : jobs_.context().options.input_roots) {
       response->add_input_roots(root);

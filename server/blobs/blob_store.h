@@ -51,7 +51,6 @@ class BlobStore {
   virtual absl::StatusOr<std::unique_ptr<BlobWriter>> Write(absl::string_view key) = 0;
   // NOT_FOUND names the key.
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> Read(absl::string_view key) = 0;
-  virtual absl::StatusOr<bool> Exists(absl::string_view key) = 0;
 
   // Deleting what is not there is OK.
   virtual absl::Status Delete(absl::string_view key) = 0;

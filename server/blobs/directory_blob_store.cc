@@ -23,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// How often a writer and a deletion beside it may get in each other's way, one time after another.
+constexpr int kAttempts = 100;
+
 class FileBlobWriter : public BlobWriter {
  public:
   explicit FileBlobWriter(std::unique_ptr<AtomicFileWriter> file) : file_(std::move(file)) {}
@@ -87,15 +90,19 @@ class DirectoryBlobStore : public BlobStore {
 
   absl::StatusOr<std::unique_ptr<BlobWriter>> Write(absl::string_view key) override {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
-    while (true) {
-      TERN_RETURN_IF_ERROR(MakeFolders(root_, path.parent_path()));
-      absl::StatusOr<std::unique_ptr<AtomicFileWriter>> file =
-          AtomicFileWriter::Open(path.string());
-      // The folder was empty and a deletion took it away in between.
-      if (absl::IsNotFound(file.status())) continue;
-      if (!file.ok()) return file.status();
-      return std::make_unique<FileBlobWriter>(*std::move(file));
+    absl::Status status;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      status = MakeFolders(root_, path.parent_path());
+      if (status.ok()) {
+        absl::StatusOr<std::unique_ptr<AtomicFileWriter>> file =
+            AtomicFileWriter::Open(path.string());
+        if (file.ok()) return std::make_unique<FileBlobWriter>(*std::move(file));
+        status = file.status();
+      }
+      // A folder was empty and a deletion took it away in between: once more.
+      if (!absl::IsNotFound(status)) return status;
     }
+    return status;
   }
 
   absl::StatusOr<std::unique_ptr<BlobReader>> Read(absl::string_view key) override {
@@ -113,12 +120,6 @@ class DirectoryBlobStore : public BlobStore {
     return std::make_unique<FileBlobReader>(path.string(), fd, info.st_size);
   }
 
-  absl::StatusOr<bool> Exists(absl::string_view key) override {
-    TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
-    std::error_code error;
-    return fs::is_regular_file(path, error);
-  }
-
   absl::Status Delete(absl::string_view key) override {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(key));
     if (unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
@@ -132,7 +133,11 @@ class DirectoryBlobStore : public BlobStore {
     TERN_ASSIGN_OR_RETURN(const fs::path path, PathOf(prefix));
     std::error_code error;
     if (!fs::is_directory(path, error)) return absl::OkStatus();
-    fs::remove_all(path, error);
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      fs::remove_all(path, error);
+      // A writer added a file after its folder was read: once more.
+      if (error != std::errc::directory_not_empty) break;
+    }
     if (error) return FolderError(error, path, "delete");
     RemoveEmptyFolders(path.parent_path());
     return absl::OkStatus();

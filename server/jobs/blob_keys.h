@@ -14,9 +14,7 @@ namespace tern {
 inline constexpr char kJobsPrefix[] = "jobs";
 inline std::string JobPrefix(absl::string_view uid) { return absl::StrCat(kJobsPrefix, "/", uid); }
 
-// Inputs have paths that start so, and keep them as keys.
-inline constexpr char kCalibrationInput[] = "inputs/calibration.safetensors";
-inline constexpr char kEvaluationInput[] = "inputs/evaluation.safetensors";
+// Inputs (proto/service/job_inputs.h) keep their paths as keys.
 inline std::string InputKey(absl::string_view uid, absl::string_view path) {
   return absl::StrCat(JobPrefix(uid), "/", path);
 }

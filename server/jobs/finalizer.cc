@@ -10,9 +10,10 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/job_inputs.h"
 #include "server/jobs/after_commit.h"
 #include "server/jobs/blob_keys.h"
-#include "server/jobs/events.h"
+#include "server/jobs/file_commit.h"
 #include "server/jobs/job_lookup.h"
 #include "server/jobs/job_report.h"
 #include "server/jobs/job_state.h"
@@ -78,19 +79,6 @@ absl::StatusOr<std::vector<FileRecord>> WriteReport(const JobsContext& context, 
     files.push_back(std::move(file));
   }
   return files;
-}
-
-absl::Status CommitFile(const JobsContext& context, Transaction& transaction, JobRecord& job,
-                        FileRecord file, absl::Time now) {
-  file.index = ++job.last_file_index;
-  TERN_RETURN_IF_ERROR(transaction.InsertFile(file));
-  v1::JobEvent event;
-  auto& committed = *event.mutable_file_committed()->mutable_file();
-  committed.set_index(file.index);
-  committed.set_path(file.path);
-  committed.set_size_bytes(file.size);
-  committed.set_sha256(file.sha256);
-  return AppendEvent(transaction, job, std::move(event), now, context.options.events_kept);
 }
 
 absl::Status Succeed(const JobsContext& context, Transaction& transaction, JobRecord& job,

@@ -22,6 +22,10 @@ namespace {
 
 constexpr int32_t kDefaultPage = 50;
 constexpr int32_t kLargestPage = 1000;
+// Jobs that have ended carry their reports. A page ends once it has this many bytes, so that with
+// one job more it stays below the 4 MiB that gRPC's clients take.
+constexpr size_t kPageBytes = size_t{3} << 20;
+constexpr int32_t kRowsAtATime = 50;
 
 absl::StatusOr<JobRecord> Lookup(const JobsContext& context, absl::string_view name) {
   JobRecord job;
@@ -30,6 +34,34 @@ absl::StatusOr<JobRecord> Lookup(const JobsContext& context, absl::string_view n
     return absl::OkStatus();
   }));
   return job;
+}
+
+// The jobs of a page and, where there are more, the next one.
+absl::Status ReadRows(StoreReader& reader, JobQuery query, int32_t page_size,
+                      std::vector<JobRecord>& jobs) {
+  jobs.clear();
+  size_t bytes = 0;
+  while (static_cast<int32_t>(jobs.size()) <= page_size && bytes <= kPageBytes) {
+    query.limit = std::min(kRowsAtATime, page_size + 1 - static_cast<int32_t>(jobs.size()));
+    TERN_ASSIGN_OR_RETURN(std::vector<JobRecord> rows, reader.ListJobs(query));
+    for (JobRecord& row : rows) {
+      query.before_number = row.number;
+      bytes += row.document.size();
+      jobs.push_back(std::move(row));
+    }
+    if (static_cast<int32_t>(rows.size()) < query.limit) break;
+  }
+  return absl::OkStatus();
+}
+
+// One job that is damaged must not hide the others.
+v1::QuantizationJob ListedJob(const JobsContext& context, const JobRecord& job) {
+  absl::StatusOr<v1::QuantizationJob> view = ViewJob(context, job);
+  if (view.ok()) return *std::move(view);
+  v1::QuantizationJob damaged;
+  *damaged.mutable_error() = ToProto(view.status());
+  AddRow(context, job, damaged);
+  return damaged;
 }
 
 }  // namespace
@@ -68,20 +100,19 @@ absl::StatusOr<v1::ListQuantizationJobsResponse> JobOperations::List(
     TERN_ASSIGN_OR_RETURN(query.before_number,
                           ReadPageToken(request.page_token(), name_space, request.filter()));
   }
-  query.limit = page_size + 1;  // one more tells whether there is a next page
 
   std::vector<JobRecord> jobs;
-  TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
-    TERN_ASSIGN_OR_RETURN(jobs, reader.ListJobs(query));
-    return absl::OkStatus();
-  }));
+  TERN_RETURN_IF_ERROR(context_.store.Read(
+      [&](StoreReader& reader) { return ReadRows(reader, query, page_size, jobs); }));
   v1::ListQuantizationJobsResponse response;
-  if (static_cast<int32_t>(jobs.size()) > page_size) {
-    jobs.resize(page_size);
-    response.set_next_page_token(MakePageToken(jobs.back().number, name_space, request.filter()));
-  }
-  for (const JobRecord& job : jobs) {
-    TERN_ASSIGN_OR_RETURN(*response.add_quantization_jobs(), ViewJob(context_, job));
+  size_t bytes = 0;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (response.quantization_jobs_size() == page_size || bytes > kPageBytes) {
+      response.set_next_page_token(MakePageToken(jobs[i - 1].number, name_space, request.filter()));
+      break;
+    }
+    *response.add_quantization_jobs() = ListedJob(context_, jobs[i]);
+    bytes += response.quantization_jobs().rbegin()->ByteSizeLong();
   }
   return response;
 }

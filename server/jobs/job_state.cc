@@ -26,11 +26,12 @@ absl::Status EndWithoutCheckpoint(const JobsContext& context, Transaction& trans
                                   JobRecord& job, JobState state,
                                   const std::optional<google::rpc::Status>& error, absl::Time now,
                                   AfterCommit& after) {
-  if (error.has_value()) {
-    TERN_ASSIGN_OR_RETURN(v1::QuantizationJob document, ReadDocument(job));
-    *document.mutable_error() = *error;
-    job.document = document.SerializeAsString();
-  }
+  absl::StatusOr<v1::QuantizationJob> document = ReadDocument(job);
+  // A job whose document is damaged must end too: it goes on with what its row says.
+  const bool damaged = !document.ok();
+  if (damaged) document = v1::QuantizationJob();
+  if (error.has_value()) *document->mutable_error() = *error;
+  if (damaged || error.has_value()) job.document = document->SerializeAsString();
   TERN_RETURN_IF_ERROR(transaction.DropTasks(job.uid));
   TERN_RETURN_IF_ERROR(transaction.DeleteStagedFiles(job.uid, /*task=*/""));
   TERN_RETURN_IF_ERROR(transaction.DeleteFiles(job.uid));

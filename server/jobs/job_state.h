@@ -13,7 +13,8 @@
 namespace tern {
 
 // Ends `job`, which is not terminal, as kFailed or kCancelled: its open tasks are dropped (so every
-// lease on them is stale), its files go, watchers hear of it. Writes the job's row.
+// lease on them is stale), its files go, watchers hear of it. A document that does not parse is
+// replaced by one with the error alone. Writes the job's row.
 absl::Status EndWithoutCheckpoint(const JobsContext& context, Transaction& transaction,
                                   JobRecord& job, JobState state,
                                   const std::optional<google::rpc::Status>& error, absl::Time now,

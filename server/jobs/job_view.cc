@@ -18,8 +18,7 @@ absl::StatusOr<v1::QuantizationJob> ReadDocument(const JobRecord& job) {
   return document;
 }
 
-absl::StatusOr<v1::QuantizationJob> ViewJob(const JobsContext& context, const JobRecord& job) {
-  TERN_ASSIGN_OR_RETURN(v1::QuantizationJob view, ReadDocument(job));
+void AddRow(const JobsContext& context, const JobRecord& job, v1::QuantizationJob& view) {
   view.set_name(NameOf(job));
   view.set_state(static_cast<v1::QuantizationJob::State>(job.state));
   *view.mutable_create_time() = ToTimestamp(job.create_time);
@@ -29,6 +28,11 @@ absl::StatusOr<v1::QuantizationJob> ViewJob(const JobsContext& context, const Jo
   if (job.end_time != absl::InfinitePast()) *view.mutable_end_time() = ToTimestamp(job.end_time);
   *view.mutable_progress() =
       ComputeProgress(job, context.workers.ActiveOn(job.uid), context.clock.Now());
+}
+
+absl::StatusOr<v1::QuantizationJob> ViewJob(const JobsContext& context, const JobRecord& job) {
+  TERN_ASSIGN_OR_RETURN(v1::QuantizationJob view, ReadDocument(job));
+  AddRow(context, job, view);
   return view;
 }
 

@@ -12,6 +12,9 @@ namespace tern {
 // The job's stored document. DATA_LOSS when it does not parse.
 absl::StatusOr<v1::QuantizationJob> ReadDocument(const JobRecord& job);
 
+// Sets the fields of `view` that are derived from the row.
+void AddRow(const JobsContext& context, const JobRecord& job, v1::QuantizationJob& view);
+
 // A job as the API shows it: the document and what is derived from the row, with the progress of
 // this moment.
 absl::StatusOr<v1::QuantizationJob> ViewJob(const JobsContext& context, const JobRecord& job);

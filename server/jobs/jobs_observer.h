@@ -22,8 +22,6 @@ class JobsObserver {
   // `kind` is "scan", "quantize", "assemble" or "evaluate"; `outcome` "succeeded", "failed" or
   // "lost".
   virtual void TaskAttempt(absl::string_view /*kind*/, absl::string_view /*outcome*/) {}
-  // Seconds a finished task spent in a stage ("forward", "fit", ...).
-  virtual void StageSeconds(absl::string_view /*stage*/, double /*seconds*/) {}
   virtual void BlockFinished(const v1::BlockMetrics& /*metrics*/) {}
 
   // A lease ended without its worker: it passed its deadline or the worker is known to be gone.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "checkpoint/model_layout.h"
+#include "server/jobs/block_shapes.h"
 #include "server/jobs/task_names.h"
 
 namespace tern {
@@ -14,17 +15,6 @@ namespace {
 constexpr double kOperationsPerWeightScanned = 20;
 constexpr double kOperationsPerWeightFitted = 2000;
 
-double BlockWeights(const ModelConfig& config) {
-  double weights = 0;
-  for (const auto& set : CalibrationSets()) {
-    for (const LinearKind kind : set) {
-      const LinearShape shape = ShapeOf(config, kind);
-      weights += static_cast<double>(shape.rows) * static_cast<double>(shape.cols);
-    }
-  }
-  return weights;
-}
-
 double EmbeddingWeights(const ModelConfig& config) {
   return static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
 }
@@ -32,7 +22,7 @@ double EmbeddingWeights(const ModelConfig& config) {
 // One forward pass of `tokens` tokens in windows of `length` through one block.
 double ForwardCost(const ModelConfig& config, double tokens, double length) {
   const double attention_width = static_cast<double>(config.num_heads * config.head_dim);
-  return tokens * (2 * BlockWeights(config) + 2 * length * attention_width);
+  return tokens * (2 * static_cast<double>(BlockWeights(config)) + 2 * length * attention_width);
 }
 
 double QuantizeCost(const v1::QuantizationSpec& spec, const ModelConfig& config,
@@ -50,7 +40,7 @@ double QuantizeCost(const v1::QuantizationSpec& spec, const ModelConfig& config,
   // Both streams pass through the block; a shard's first block sees the full-precision prefix.
   const double prefix = begins_shard ? forward * shard_first_block : 0;
   return prefix + 2 * forward + 2 * moments + factorizations +
-         kOperationsPerWeightFitted * BlockWeights(config);
+         kOperationsPerWeightFitted * static_cast<double>(BlockWeights(config));
 }
 
 double EvaluateCost(const ModelConfig& config, double tokens, double length) {
@@ -102,8 +92,8 @@ std::vector<TaskRecord> PlanTasks(const v1::QuantizationSpec& spec, const ModelC
 
   TaskRecord scan = NewTask(TaskKind::kScan, 0, kScanTask);
   scan.state = TaskState::kReady;
-  scan.cost =
-      kOperationsPerWeightScanned * (BlockWeights(config) * blocks + EmbeddingWeights(config));
+  scan.cost = kOperationsPerWeightScanned *
+              (static_cast<double>(BlockWeights(config) * blocks) + EmbeddingWeights(config));
   for (const ShardRange& shard : shards) scan.dependents.push_back(QuantizeTask(shard.first));
 
   // What follows the blocks waits for the last block of every shard, and so for all of them.

@@ -9,6 +9,7 @@
 #include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "server/jobs/block_shapes.h"
 #include "server/jobs/planner.h"
 
 namespace tern {
@@ -19,24 +20,9 @@ constexpr int64_t kProcessBytes = 64 * kMiB;
 constexpr int64_t kEvaluationHiddenBytes = 512 * kMiB;
 constexpr int64_t kLogitBytes = 256 * kMiB;
 constexpr int64_t kBatchTokens = 4096;
-constexpr int64_t kTritsPerByte = 5;
 constexpr int64_t kMatrices = 6;
 // File headers, report, manifest, model card.
 constexpr int64_t kBytesPerBlockBesides = 64 << 10;
-
-std::vector<LinearShape> BlockShapes(const ModelConfig& config) {
-  std::vector<LinearShape> shapes;
-  for (const auto& set : CalibrationSets()) {
-    for (const LinearKind kind : set) shapes.push_back(ShapeOf(config, kind));
-  }
-  return shapes;
-}
-
-int64_t WeightsOfBlock(const ModelConfig& config) {
-  int64_t weights = 0;
-  for (const LinearShape& shape : BlockShapes(config)) weights += shape.rows * shape.cols;
-  return weights;
-}
 
 int64_t FloatBytes(int64_t count) { return count * static_cast<int64_t>(sizeof(float)); }
 
@@ -52,7 +38,7 @@ int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
   const int64_t streams = spec.pt2llm().gptaq() > 0 ? 2 : 1;
   int64_t widest = 0;
   for (const LinearShape& shape : BlockShapes(config)) widest = std::max(widest, shape.cols);
-  return FloatBytes(2 * WeightsOfBlock(config)) +
+  return FloatBytes(2 * BlockWeights(config)) +
          FloatBytes(tokens * (streams * config.hidden_size + config.num_heads * config.head_dim)) +
          FloatBytes(kMatrices * widest * widest) + BatchBytes(config, length);
 }
@@ -63,8 +49,7 @@ int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
   const int64_t tokens = std::min<int64_t>(std::max(kEvaluationPartTokens, length),
                                            length * spec.evaluation().windows());
   const int64_t window = FloatBytes(2 * length * config.hidden_size);
-  return FloatBytes(2 * WeightsOfBlock(config)) +
-         FloatBytes(config.vocab_size * config.hidden_size) +
+  return FloatBytes(2 * BlockWeights(config)) + FloatBytes(config.vocab_size * config.hidden_size) +
          std::max(window,
                   std::min(kEvaluationHiddenBytes, FloatBytes(2 * tokens * config.hidden_size))) +
          std::min(kLogitBytes, FloatBytes(2 * length * config.vocab_size)) +
@@ -72,14 +57,11 @@ int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
 }
 
 int64_t PackedBlockBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
-  const bool permuted = spec.pt2llm().reorder() != v1::Pt2LlmMethod::REORDER_NONE;
-  const int64_t group = spec.pt2llm().group_size();
+  PackedFormat format;
+  format.group_size = spec.pt2llm().group_size();
+  format.permuted = spec.pt2llm().reorder() != v1::Pt2LlmMethod::REORDER_NONE;
   int64_t bytes = 0;
-  for (const LinearShape& shape : BlockShapes(config)) {
-    const int64_t groups = (shape.cols + group - 1) / group;
-    bytes += shape.rows * ((shape.cols + kTritsPerByte - 1) / kTritsPerByte) +
-             shape.rows * groups * 4 + (permuted ? shape.cols * 4 : 0);
-  }
+  for (const LinearShape& shape : BlockShapes(config)) bytes += PackedLayerBytes(shape, format);
   return bytes;
 }
 
@@ -106,7 +88,7 @@ int64_t CompanionBytes(const ModelFolder& model) {
 }  // namespace
 
 int64_t QuantizedParameters(const ModelConfig& config) {
-  return config.num_blocks * WeightsOfBlock(config);
+  return config.num_blocks * BlockWeights(config);
 }
 
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config) {

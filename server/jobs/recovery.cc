@@ -11,8 +11,6 @@
 #include "checkpoint/status_macros.h"
 #include "server/jobs/after_commit.h"
 #include "server/jobs/blob_keys.h"
-#include "server/jobs/job_lookup.h"
-#include "server/jobs/job_view.h"
 #include "server/jobs/task_failure.h"
 
 namespace tern {
@@ -38,9 +36,8 @@ absl::Status RecoverLeases(const JobsContext& context) {
         TERN_RETURN_IF_ERROR(transaction.UpdateTask(*task));
         continue;
       }
-      TERN_ASSIGN_OR_RETURN(JobRecord job, GetJobByUid(transaction, task->job_uid));
-      TERN_RETURN_IF_ERROR(
-          LoseWorker(context, transaction, job, *task, "the server was restarted", now, after));
+      // The task is not to blame for the end of its worker, and nothing is counted against it.
+      TERN_RETURN_IF_ERROR(ReleaseTask(transaction, *task, now, after));
     }
     return absl::OkStatus();
   }));

@@ -8,8 +8,9 @@
 namespace tern {
 
 // Puts right what a process that ended at any instant left, before anything else runs:
-//  - leases of supervised workers are taken back (they died with their server), those of other
-//    workers last for at least another lease duration, so that workers that live carry on;
+//  - leases of supervised workers are taken back (they died with their server, which no count of
+//    worker deaths includes), those of other workers last for at least another lease duration, so
+//    that workers that live carry on;
 //  - blobs that no row names are deleted;
 //  - jobs whose tasks are all done are finished.
 absl::Status Recover(const JobsContext& context, Finalizer& finalizer);

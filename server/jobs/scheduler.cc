@@ -238,28 +238,46 @@ absl::Status Scheduler::LeaseNext(const Request& request, Transaction& transacti
   *answer.response.mutable_next_call_after() = ToDuration(absl::ZeroDuration());
   answer.retry_at = absl::InfiniteFuture();
 
-  TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> held,
-                        transaction.ListLeasesOfWorker(request.worker().id()));
   if (request.draining()) {
+    TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> held,
+                          transaction.ListLeasesOfWorker(request.worker().id()));
     for (TaskRecord& task : held) {
       TERN_RETURN_IF_ERROR(ReleaseTask(transaction, task, now, after));
     }
     return absl::OkStatus();
   }
-  if (!held.empty()) return Lease(request, transaction, held.front(), now, answer, after);
+  // A task that is not leased has ended its job, so each round there are fewer to choose from.
+  while (!answer.response.has_execute()) {
+    TERN_ASSIGN_OR_RETURN(std::optional<TaskRecord> task,
+                          NextTask(request, transaction, now, answer));
+    if (!task.has_value()) return absl::OkStatus();
+    TERN_RETURN_IF_ERROR(Lease(request, transaction, *task, now, answer, after));
+  }
+  return absl::OkStatus();
+}
 
+absl::StatusOr<std::optional<TaskRecord>> Scheduler::NextTask(const Request& request,
+                                                              StoreReader& reader, absl::Time now,
+                                                              Answer& answer) const {
+  TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> held,
+                        reader.ListLeasesOfWorker(request.worker().id()));
+  if (!held.empty()) return std::move(held.front());
   TERN_ASSIGN_OR_RETURN(
       TaskChoice choice,
-      ChooseTask(transaction, context_.workers, request.worker().id(), WarmStates(request),
+      ChooseTask(reader, context_.workers, request.worker().id(), WarmStates(request),
                  context_.options.scheduler.affinity_grace, now));
   answer.retry_at = choice.retry_at;
-  if (!choice.task.has_value()) return absl::OkStatus();
-  return Lease(request, transaction, *choice.task, now, answer, after);
+  return std::move(choice.task);
 }
 
 absl::Status Scheduler::Lease(const Request& request, Transaction& transaction, TaskRecord& task,
                               absl::Time now, Answer& answer, AfterCommit& after) {
   TERN_ASSIGN_OR_RETURN(JobRecord job, GetJobByUid(transaction, task.job_uid));
+  if (const absl::Status readable = ReadDocument(job).status(); !readable.ok()) {
+    // Failing the call would keep this worker, and every other, from all jobs behind this one.
+    return EndWithoutCheckpoint(context_, transaction, job, JobState::kFailed, ToProto(readable),
+                                now, after);
+  }
   if (task.state != TaskState::kLeased) {
     ++task.epoch;
     task.state = TaskState::kLeased;
@@ -299,18 +317,6 @@ absl::Status Scheduler::ExpireLeases() {
   }
 }
 
-absl::Status Scheduler::ExpireWorker(absl::string_view worker_id) {
-  context_.workers.Remove(worker_id);
-  std::vector<TaskRecord> held;
-  TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
-    TERN_ASSIGN_OR_RETURN(held, reader.ListLeasesOfWorker(worker_id));
-    return absl::OkStatus();
-  }));
-  // Blocks kept for this worker are now anyone's.
-  context_.work_signal.Notify(kWorkKey);
-  return TakeBack(held, "its process ended", [](const TaskRecord&) { return true; });
-}
-
 absl::Status Scheduler::ExpireSupervised(absl::string_view supervisor) {
   for (const WorkerInfo& worker : context_.workers.List()) {
     if (worker.supervisor == supervisor) context_.workers.Remove(worker.id);
@@ -322,6 +328,7 @@ absl::Status Scheduler::ExpireSupervised(absl::string_view supervisor) {
                   [supervisor](const TaskRecord& task) { return task.supervisor != supervisor; });
     return absl::OkStatus();
   }));
+  // Blocks kept for these workers are now anyone's.
   context_.work_signal.Notify(kWorkKey);
   return TakeBack(held, "its process ended", [](const TaskRecord&) { return true; });
 }

@@ -2,6 +2,7 @@
 #define TERN_SERVER_JOBS_SCHEDULER_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -64,9 +65,8 @@ class Scheduler {
   // Takes back every lease past its deadline. Called about once a second.
   absl::Status ExpireLeases();
 
-  // The worker's process is known to be gone: takes back what it holds at once and forgets it.
-  absl::Status ExpireWorker(absl::string_view worker_id);
-  // Every worker with this WorkerIdentity.supervisor is known to be gone.
+  // The processes of all workers with this WorkerIdentity.supervisor are known to be gone: takes
+  // back what they hold at once and forgets them.
   absl::Status ExpireSupervised(absl::string_view supervisor);
 
  private:
@@ -82,6 +82,10 @@ class Scheduler {
                        absl::Time now, AfterCommit& after);
   absl::Status LeaseNext(const Request& request, Transaction& transaction, absl::Time now,
                          Answer& answer, AfterCommit& after);
+  // The task the worker holds already, or the one it should get; sets when to look again.
+  absl::StatusOr<std::optional<TaskRecord>> NextTask(const Request& request, StoreReader& reader,
+                                                     absl::Time now, Answer& answer) const;
+  // Answers with the task, or ends its job when the job's document is damaged.
   absl::Status Lease(const Request& request, Transaction& transaction, TaskRecord& task,
                      absl::Time now, Answer& answer, AfterCommit& after);
 

@@ -25,6 +25,8 @@ constexpr int32_t kMaxSamples = 65536;
 constexpr int32_t kMaxEvaluationWindows = 1 << 20;
 constexpr int32_t kMaxWindowTokens = 1 << 20;
 constexpr int kMaxFiles = 1024;
+// Every task carries the spec, and every page of jobs those of its jobs.
+constexpr size_t kMaxSpecBytes = 256 << 10;
 constexpr size_t kMaxPathBytes = 4096;
 constexpr int kMaxLabels = 32;
 constexpr size_t kMaxLabelBytes = 128;
@@ -134,6 +136,10 @@ bool IsLabelKey(absl::string_view key) {
 }  // namespace
 
 absl::Status ValidateSpec(const v1::QuantizationSpec& spec) {
+  if (spec.ByteSizeLong() > kMaxSpecBytes) {
+    return InvalidField(kSpec, absl::StrCat("has ", spec.ByteSizeLong(), " bytes; at most ",
+                                            kMaxSpecBytes, ": name fewer files"));
+  }
   TERN_RETURN_IF_ERROR(CheckPath(Field("model"), spec.model()));
   if (!spec.has_pt2llm()) return InvalidField(Field("method"), "must be set; choose pt2llm");
   TERN_RETURN_IF_ERROR(CheckMethod(spec.pt2llm()));

@@ -15,6 +15,7 @@
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/error_details.h"
+#include "proto/service/job_inputs.h"
 #include "server/jobs/after_commit.h"
 #include "server/jobs/blob_keys.h"
 #include "server/jobs/events.h"
@@ -35,15 +36,20 @@ using v1::CreateQuantizationJobRequest;
 
 constexpr size_t kMaxRequestIdBytes = 64;
 
-// Of all that the request asks for; equal for equal requests.
-std::string BodyDigest(CreateQuantizationJobRequest request) {
-  request.clear_request_id();
+// Of what the request asks for and nothing else: equal for requests that make the same job, however
+// they spell it.
+std::string BodyDigest(const std::string& name_space, const CreateQuantizationJobRequest& request) {
+  CreateQuantizationJobRequest body;
+  body.set_parent(name_space);
+  body.set_quantization_job_id(request.quantization_job_id());
+  *body.mutable_quantization_job()->mutable_labels() = request.quantization_job().labels();
+  *body.mutable_quantization_job()->mutable_spec() = request.quantization_job().spec();
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
     google::protobuf::io::CodedOutputStream coded(&stream);
     coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
+    body.SerializeToCodedStream(&coded);
   }
   return Sha256Hex(bytes);
 }
@@ -130,6 +136,8 @@ absl::StatusOr<NewJob> Prepare(const JobsContext& context,
                                                     : request.quantization_job_id();
   record.create_time = context.clock.Now();
   record.document = job.document.SerializeAsString();
+  // What cannot be read back would stop every worker that is offered its tasks.
+  TERN_RETURN_IF_ERROR(ReadDocument(record).status());
   for (const auto& [key, value] : job.document.labels()) record.labels.emplace_back(key, value);
   std::sort(record.labels.begin(), record.labels.end());
   record.tasks_total = static_cast<int32_t>(job.tasks.size());
@@ -140,8 +148,9 @@ absl::StatusOr<NewJob> Prepare(const JobsContext& context,
     record.cost_total += task.cost;
   }
   if (!request.request_id().empty()) {
-    job.request = RequestRecord{record.name_space, request.request_id(), BodyDigest(request),
-                                record.uid, record.create_time};
+    job.request =
+        RequestRecord{record.name_space, request.request_id(),
+                      BodyDigest(record.name_space, request), record.uid, record.create_time};
   }
   return job;
 }
@@ -192,7 +201,7 @@ absl::StatusOr<std::optional<JobRecord>> FindEarlier(StoreReader& reader,
   TERN_ASSIGN_OR_RETURN(const std::optional<RequestRecord> earlier,
                         reader.GetRequest(name_space, request.request_id()));
   if (!earlier.has_value()) return std::nullopt;
-  if (earlier->body_digest != BodyDigest(request)) {
+  if (earlier->body_digest != BodyDigest(name_space, request)) {
     return WithReason(
         AtField(absl::AlreadyExistsError(absl::StrCat("\"", request.request_id(),
                                                       "\" was used for another request; choose "
@@ -234,8 +243,8 @@ absl::Status Insert(const JobsContext& context, Transaction& transaction, NewJob
 
 }  // namespace
 
-absl::StatusOr<v1::QuantizationJob> Submission::Create(
-    const CreateQuantizationJobRequest& request) {
+absl::StatusOr<v1::QuantizationJob> Submission::Create(const CreateQuantizationJobRequest& request,
+                                                       const StillWanted& still_wanted) {
   TERN_ASSIGN_OR_RETURN(const std::string name_space,
                         ParseParent(request.parent(), /*wildcard=*/false));
   TERN_RETURN_IF_ERROR(CheckRequest(request));
@@ -249,12 +258,14 @@ absl::StatusOr<v1::QuantizationJob> Submission::Create(
   TERN_RETURN_IF_ERROR(context_.store.Read(look_up));
   if (earlier.has_value()) return ViewJob(context_, *earlier);
 
-  TERN_ASSIGN_OR_RETURN(const SubmittedInputs inputs, ReadInputs(request.quantization_job().spec(),
-                                                                 context_.options.input_roots));
+  TERN_ASSIGN_OR_RETURN(
+      const SubmittedInputs inputs,
+      ReadInputs(request.quantization_job().spec(), context_.options.input_roots, still_wanted));
   TERN_ASSIGN_OR_RETURN(NewJob job, Prepare(context_, request, inputs));
   if (request.validate_only()) return job.document;
 
   absl::Status status = WriteInputs(context_, inputs, job);
+  if (status.ok()) status = still_wanted();
   if (status.ok()) {
     status = context_.store.Transact([&](Transaction& transaction) -> absl::Status {
       // Another request may have come in between.

@@ -3,6 +3,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/jobs/jobs_context.h"
+#include "server/jobs/submitted_inputs.h"
 #include "tern/v1/quantization_service.pb.h"
 
 namespace tern {
@@ -25,7 +26,10 @@ class Submission {
   //   JOB_ID_IN_USE       ALREADY_EXISTS
   //   DISK_FULL           RESOURCE_EXHAUSTED
   //   WORKER_MEMORY       RESOURCE_EXHAUSTED, no worker connected has memory enough
-  absl::StatusOr<v1::QuantizationJob> Create(const v1::CreateQuantizationJobRequest& request);
+  // and what `still_wanted` returns, which is asked between documents and before the job is made.
+  absl::StatusOr<v1::QuantizationJob> Create(
+      const v1::CreateQuantizationJobRequest& request,
+      const StillWanted& still_wanted = [] { return absl::OkStatus(); });
 
  private:
   const JobsContext& context_;

@@ -5,10 +5,12 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/path_rules.h"
 #include "checkpoint/status_macros.h"
+#include "checkpoint/strict_json.h"
 #include "checkpoint/text/calibration.h"
 #include "checkpoint/text/evaluation.h"
 #include "checkpoint/text/text_source.h"
 #include "checkpoint/tokenizer/tokenizer.h"
+#include "checkpoint/tokenizer/utf8.h"
 #include "proto/service/error_details.h"
 #include "server/jobs/spec_validation.h"
 
@@ -37,6 +39,12 @@ AllowedRoots RootsOf(const std::vector<std::string>& input_roots) {
 absl::Status ResolvePath(const AllowedRoots& roots, const std::string& field, std::string& path) {
   absl::StatusOr<std::string> resolved = ResolveBeneath(roots, path);
   if (!resolved.ok()) return InputError(resolved.status(), field, "INPUT_INVALID");
+  if (FindInvalidUtf8(*resolved).has_value()) {
+    return InvalidField(field,
+                        absl::StrCat("leads to \"", Shown(*resolved),
+                                     "\", which is not UTF-8; rename that file or folder"),
+                        "INPUT_INVALID");
+  }
   path = *std::move(resolved);
   return absl::OkStatus();
 }
@@ -115,6 +123,23 @@ absl::StatusOr<TokenWindows> WindowsOfEvaluation(const v1::EvaluationSpec& spec,
   return windows;
 }
 
+// Asks before each document whether anybody still waits for the tokens.
+class WantedTokenizer : public Tokenizer {
+ public:
+  WantedTokenizer(std::unique_ptr<Tokenizer> tokenizer, const StillWanted& still_wanted)
+      : tokenizer_(std::move(tokenizer)), still_wanted_(still_wanted) {}
+
+  absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view utf8) const override {
+    TERN_RETURN_IF_ERROR(still_wanted_());
+    return tokenizer_->Encode(utf8);
+  }
+  int64_t vocab_size() const override { return tokenizer_->vocab_size(); }
+
+ private:
+  const std::unique_ptr<Tokenizer> tokenizer_;
+  const StillWanted& still_wanted_;
+};
+
 bool NeedsTokenizer(const v1::QuantizationSpec& spec) {
   return !HoldsTokenIds(spec.calibration().files(0)) ||
          (spec.has_evaluation() && !HoldsTokenIds(spec.evaluation().files(0)));
@@ -123,7 +148,8 @@ bool NeedsTokenizer(const v1::QuantizationSpec& spec) {
 }  // namespace
 
 absl::StatusOr<SubmittedInputs> ReadInputs(const v1::QuantizationSpec& spec,
-                                           const std::vector<std::string>& input_roots) {
+                                           const std::vector<std::string>& input_roots,
+                                           const StillWanted& still_wanted) {
   SubmittedInputs inputs;
   v1::QuantizationSpec resolved = spec;
   const AllowedRoots roots = RootsOf(input_roots);
@@ -142,11 +168,12 @@ absl::StatusOr<SubmittedInputs> ReadInputs(const v1::QuantizationSpec& spec,
   if (NeedsTokenizer(inputs.spec)) {
     absl::StatusOr<std::unique_ptr<Tokenizer>> opened = OpenTokenizer(inputs.spec.model());
     if (!opened.ok()) return InputError(opened.status(), kModelField, "MODEL_UNSUPPORTED");
-    tokenizer = *std::move(opened);
+    tokenizer = std::make_unique<WantedTokenizer>(*std::move(opened), still_wanted);
   }
 
   absl::StatusOr<TokenWindows> calibration =
       CalibrationWindows(inputs.spec, config, tokenizer.get());
+  TERN_RETURN_IF_ERROR(still_wanted());
   if (!calibration.ok()) {
     return InputError(calibration.status(), kCalibrationField, "INPUT_INVALID");
   }
@@ -158,6 +185,7 @@ absl::StatusOr<SubmittedInputs> ReadInputs(const v1::QuantizationSpec& spec,
 
   v1::EvaluationSpec& evaluation = *inputs.spec.mutable_evaluation();
   absl::StatusOr<TokenWindows> windows = WindowsOfEvaluation(evaluation, config, tokenizer.get());
+  TERN_RETURN_IF_ERROR(still_wanted());
   if (!windows.ok()) return InputError(windows.status(), kEvaluationField, "INPUT_INVALID");
   evaluation.set_windows(static_cast<int32_t>(windows->windows));
   evaluation.set_window_length(static_cast<int32_t>(windows->length));

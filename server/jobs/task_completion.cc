@@ -12,6 +12,7 @@
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
 #include "server/jobs/events.h"
+#include "server/jobs/file_commit.h"
 #include "server/jobs/job_view.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/task_names.h"
@@ -67,17 +68,13 @@ absl::Status CommitFiles(const JobsContext& context, Transaction& transaction, J
       after.DeleteBlob(file.blob_key);
       continue;
     }
-    const int64_t index = ++job.last_file_index;
-    TERN_RETURN_IF_ERROR(
-        transaction.InsertFile({job.uid, file.path, index, file.blob_key, file.size, file.sha256}));
-    v1::JobEvent event;
-    auto& committed = *event.mutable_file_committed()->mutable_file();
-    committed.set_index(index);
-    committed.set_path(file.path);
-    committed.set_size_bytes(file.size);
-    committed.set_sha256(file.sha256);
-    TERN_RETURN_IF_ERROR(
-        AppendEvent(transaction, job, std::move(event), now, context.options.events_kept));
+    TERN_RETURN_IF_ERROR(CommitFile(context, transaction, job,
+                                    {.job_uid = job.uid,
+                                     .path = file.path,
+                                     .blob_key = file.blob_key,
+                                     .size = file.size,
+                                     .sha256 = file.sha256},
+                                    now));
   }
   return transaction.DeleteStagedFiles(task.job_uid, task.name);
 }
@@ -128,7 +125,6 @@ absl::Status KeepModelDigest(const TaskResult& result, JobRecord& job) {
 void ObserveCompletion(const TaskRecord& task, const TaskResult& result, AfterCommit& after) {
   after.Observe([kind = task.kind, result](JobsObserver& observer) {
     observer.TaskAttempt(TaskKindName(kind), "succeeded");
-    for (const auto& [stage, seconds] : result.seconds()) observer.StageSeconds(stage, seconds);
     if (result.has_block()) observer.BlockFinished(result.block());
   });
 }

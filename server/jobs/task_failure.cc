@@ -1,11 +1,13 @@
 #include "server/jobs/task_failure.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "checkpoint/bounded_utf8.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/error_details.h"
 #include "server/jobs/events.h"
@@ -15,13 +17,13 @@
 namespace tern {
 namespace {
 
-constexpr size_t kMaxMessageBytes = 2048;
+constexpr size_t kMaxErrorBytes = 8192;
 
 // What workers report is kept, but not at any length.
 google::rpc::Status Bounded(google::rpc::Status error) {
-  if (error.message().size() > kMaxMessageBytes) error.mutable_message()->resize(kMaxMessageBytes);
+  error.set_message(BoundedUtf8(error.message(), kMaxMessageBytes));
   if (error.code() == 0) error.set_code(static_cast<int>(absl::StatusCode::kUnknown));
-  if (error.ByteSizeLong() > 4 * kMaxMessageBytes) error.clear_details();
+  if (error.ByteSizeLong() > kMaxErrorBytes) error.clear_details();
   return error;
 }
 
@@ -123,7 +125,8 @@ absl::Status LoseWorker(const JobsContext& context, Transaction& transaction, Jo
   AddError(task,
            ToProto(WithReason(absl::UnavailableError(absl::StrCat("worker ", worker, ": ", reason)),
                               "WORKER_LOST")));
-  after.Observe([kind = task.kind](JobsObserver& observer) {
+  after.Observe([&workers = context.workers, worker, kind = task.kind](JobsObserver& observer) {
+    workers.SetActivity(worker, std::nullopt);
     observer.LeaseExpired();
     observer.TaskAttempt(TaskKindName(kind), "lost");
   });

@@ -21,7 +21,7 @@ absl::Status FailAttempt(const JobsContext& context, Transaction& transaction, J
                          TaskRecord& task, const google::rpc::Status& error, bool permanent,
                          absl::Time now, AfterCommit& after);
 
-// The worker is gone, or silent past its deadline.
+// The worker is gone, or silent past its deadline; it is no longer shown at work.
 absl::Status LoseWorker(const JobsContext& context, Transaction& transaction, JobRecord& job,
                         TaskRecord& task, const std::string& reason, absl::Time now,
                         AfterCommit& after);

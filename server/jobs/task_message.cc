@@ -19,6 +19,8 @@ absl::StatusOr<worker::v1::Task> TaskMessage(const JobRecord& job, const TaskRec
   message.set_job_uid(task.job_uid);
   *message.mutable_spec() = std::move(*document.mutable_spec());
   *message.mutable_deadline() = ToTimestamp(task.lease_deadline);
+  // Set by the scan, which comes before all other tasks.
+  message.set_model_digest(document.model().digest());
   switch (task.kind) {
     case TaskKind::kScan:
       message.mutable_scan();

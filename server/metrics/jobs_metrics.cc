@@ -10,14 +10,13 @@
 #include <iterator>
 #include <string>
 
+#include "proto/service/block_stages.h"
 #include "tern/v1/quantization_job.pb.h"
 
 namespace tern {
 namespace {
 
-// Stages of a block, as BlockMetrics names them; anything else is counted as "other".
-constexpr absl::string_view kStages[] = {"load",      "rebuild", "forward", "moments",
-                                         "factorize", "fit",     "pack",    "upload"};
+// What a worker of another version calls a stage, so that it cannot make series without end.
 constexpr absl::string_view kOther = "other";
 
 const prometheus::Histogram::BucketBoundaries kStageSeconds = {0.01, 0.05, 0.1, 0.5, 1,   2.5, 5,
@@ -32,7 +31,8 @@ prometheus::Counter& AddCounter(prometheus::Registry& registry, const char* name
 }
 
 std::string StageLabel(absl::string_view stage) {
-  const bool known = std::find(std::begin(kStages), std::end(kStages), stage) != std::end(kStages);
+  const bool known =
+      std::find(std::begin(kBlockStages), std::end(kBlockStages), stage) != std::end(kBlockStages);
   return std::string(known ? stage : kOther);
 }
 
@@ -71,8 +71,8 @@ JobsMetrics::JobsMetrics(prometheus::Registry& registry)
   for (const char* what : {"report", "completion", "failure", "upload"}) {
     stale_writes_.Add({{"what", what}});
   }
-  for (const absl::string_view stage : kStages) {
-    block_seconds_.Add({{"stage", std::string(stage)}}, kStageSeconds);
+  for (const char* stage : kBlockStages) {
+    block_seconds_.Add({{"stage", stage}}, kStageSeconds);
   }
 }
 

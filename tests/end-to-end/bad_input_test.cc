@@ -57,6 +57,25 @@ TEST(BadInputTest, ANanInTheWeightsFailsTheJobAndIsNamed) {
   service.AwaitNoBlobs();
 }
 
+TEST(BadInputTest, AModelThatChangesWhileTheJobRunsFailsIt) {
+  TempDir folder;
+  const std::string model = folder.File("model");
+  fs::copy(DataPath("demo-llama"), model);
+  RunningService service({.local_workers = 1});
+  v1::CreateQuantizationJobRequest request = SmallJob(/*shards=*/1);
+  v1::QuantizationSpec& spec = *request.mutable_quantization_job()->mutable_spec();
+  spec.set_model(model);
+  spec.mutable_calibration()->set_samples(256);  // long enough that it cannot end meanwhile
+  const std::string name = service.Submit(request);
+  service.AwaitBlockInWork(name);
+  SetWeight(model, "model.layers.3.mlp.down_proj.weight", 17, 0x3f80);
+  const v1::QuantizationJob job = service.AwaitEnd(name);
+  EXPECT_EQ(job.state(), v1::QuantizationJob::FAILED);
+  EXPECT_EQ(job.error().code(), static_cast<int>(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(absl::StrContains(job.error().message(), "the model changed while the job ran"))
+      << job.error().message();
+}
+
 TEST(BadInputTest, ADiskThatFillsUpFailsTheJobAndTheNextFindsRoom) {
   // The server keeps 64 MiB of its disk free for itself.
   SmallDisk disk(int64_t{96} << 20);

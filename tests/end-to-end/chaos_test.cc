@@ -10,11 +10,13 @@
 
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <random>
 #include <string>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "checkpoint/manifest.h"
 #include "tests/end-to-end/running_service.h"
 
 namespace tern {
@@ -29,7 +31,7 @@ int EnvironmentNumber(const char* name, int otherwise) {
 }
 
 struct Reference {
-  std::string digest;
+  std::map<std::string, FileDigest> files;
   absl::Duration duration;
 };
 
@@ -41,7 +43,8 @@ const Reference& Undisturbed() {
     const v1::QuantizationJob job = service.AwaitEnd(service.Submit(SmallJob(kShards)));
     EXPECT_EQ(job.state(), v1::QuantizationJob::SUCCEEDED) << job.error().message();
     EXPECT_EQ(service.BlocksStarted(), kSmallJobBlocks);
-    return Reference{job.report().digest(), absl::Now() - start};
+    const absl::Duration duration = absl::Now() - start;
+    return Reference{service.DownloadedFiles(job.name()), duration};
   }();
   return reference;
 }
@@ -65,7 +68,7 @@ class ChaosTest : public testing::Test {
       kill();
       const v1::QuantizationJob job = service.AwaitEnd(job_name);
       ASSERT_EQ(job.state(), v1::QuantizationJob::SUCCEEDED) << job.error().message();
-      EXPECT_EQ(job.report().digest(), reference.digest);
+      EXPECT_EQ(service.DownloadedFiles(job_name), reference.files);
       EXPECT_EQ(job.report().failed_attempts(), 0);
       EXPECT_LE(service.BlocksStarted() - started_before, kSmallJobBlocks + redone);
     }

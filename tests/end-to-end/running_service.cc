@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -180,6 +181,16 @@ void RunningService::AwaitBlockInWork(const std::string& name) {
     if (IsTerminal(job)) throw std::runtime_error("the job ended before a block was seen in work");
     return false;
   });
+}
+
+std::map<std::string, FileDigest> RunningService::DownloadedFiles(const std::string& name) const {
+  const TempDir folder;
+  const std::string command =
+      absl::StrCat(Program("tern"), " download ", name, " --server ", address_, " --out ",
+                   folder.File("out"), " >", folder.File("log"), " 2>&1 && ", Program("tern"),
+                   " verify ", folder.File("out"), " >>", folder.File("log"), " 2>&1");
+  if (std::system(command.c_str()) != 0) throw std::runtime_error(ReadAll(folder.File("log")));
+  return ParseManifest(ReadAll(folder.File("out/tern-manifest.json"))).value();
 }
 
 void RunningService::AwaitNoBlobs() {

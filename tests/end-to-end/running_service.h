@@ -4,10 +4,12 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "checkpoint/manifest.h"
 #include "server/supervisor/child_process.h"
 #include "tern/v1/quantization_service.grpc.pb.h"
 #include "tests/temp_dir.h"
@@ -58,6 +60,9 @@ class RunningService {
   v1::QuantizationJob AwaitEnd(const std::string& name);
   // Waits until some worker has been given a block.
   void AwaitBlockInWork(const std::string& name);
+  // What tern-manifest.json says of the files of a finished job, downloaded and verified: the same
+  // for equal requests.
+  std::map<std::string, FileDigest> DownloadedFiles(const std::string& name) const;
   // Waits until the server keeps no blob.
   void AwaitNoBlobs();
 

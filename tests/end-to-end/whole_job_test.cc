@@ -50,17 +50,8 @@ json SubmitAndFollow(RunningService& service, const std::string& out, const std:
   return ReadJson(folder.File("output"));
 }
 
-// SHA-256 of every file that does not tell when and where it was made.
-std::map<std::string, std::string> DigestsOf(const PackedCheckpoint& checkpoint) {
-  std::map<std::string, std::string> digests;
-  for (const auto& [name, digest] : checkpoint.manifest()) {
-    if (name != "README.md") digests[name] = digest.sha256;
-  }
-  return digests;
-}
-
 TEST(WholeJobTest, TwoWorkersAndOneWriteTheSameBytes) {
-  std::map<std::string, std::string> first;
+  std::map<std::string, FileDigest> first;
   for (const int workers : {2, 1}) {
     RunningService service({.local_workers = workers});
     TempDir folder;
@@ -73,8 +64,9 @@ TEST(WholeJobTest, TwoWorkersAndOneWriteTheSameBytes) {
     const auto checkpoint = PackedCheckpoint::Open(out);
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     EXPECT_EQ(PackedDigest(**checkpoint).value(), report.at("digest"));
-    if (first.empty()) first = DigestsOf(**checkpoint);
-    EXPECT_EQ(DigestsOf(**checkpoint), first);
+    if (first.empty()) first = (*checkpoint)->manifest();
+    EXPECT_EQ((*checkpoint)->manifest(), first);
+    EXPECT_TRUE(first.contains("README.md"));
     EXPECT_TRUE(first.contains("tern-block-00003.safetensors"));
     EXPECT_TRUE(first.contains("tokenizer.json"));
   }

@@ -68,6 +68,16 @@ has_data() {
 wait_for "the end of the job to be scraped" has_data 'tern_jobs{state="SUCCEEDED"} == 1'
 wait_for "both workers' metrics" has_data 'count(tern_worker_busy) == 2'
 
+# Every stage that workers report has a name of its own.
+if has_data 'tern_block_seconds_count{stage="other"}'; then
+  echo "FAILED: workers report stages of a block that the server does not know" >&2
+  exit 1
+fi
+for stage in load forward moments factorize fit compensate measure upload; do
+  has_data "tern_block_seconds_count{stage=\"$stage\"} > 0" ||
+    { echo "FAILED: no block spent time in the stage $stage" >&2; exit 1; }
+done
+
 # Valid and without data is right for what did not happen: failed attempts, RPC errors. A rate
 # needs two scrapes of its series, and a short job's series appear when it ends: hence the waiting.
 may_be_empty='outcome!="succeeded"|code!~"OK'

@@ -10,7 +10,7 @@ done
 
 rendered=$(kubectl kustomize "$source/deploy/kubernetes/base")
 expect() {
-  grep -qE "$1" <<<"$rendered" || { echo "FAILED: the rendered base has no match for: $1" >&2; exit 1; }
+  grep -qE -- "$1" <<<"$rendered" || { echo "FAILED: the rendered base has no match for: $1" >&2; exit 1; }
 }
 expect '^kind: StatefulSet$'
 expect '^kind: Deployment$'
@@ -19,6 +19,9 @@ expect 'image: tern:[0-9]+\.[0-9]+\.[0-9]+$'
 expect 'volumeClaimTemplates:'
 expect '^ +grpc:$'
 expect 'memory: 512Mi'
+# Workers drain for as long as their pods may, but for what it takes to give a task back.
+expect 'terminationGracePeriodSeconds: 300$'
+expect '--drain-timeout=285s$'
 [ "$(grep -c '^kind: Service$' <<<"$rendered")" -eq 2 ]
 
 # Debian builds promtool without Kubernetes discovery, so kubernetes.yml is only read by clusters.

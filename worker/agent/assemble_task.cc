@@ -9,6 +9,7 @@
 #include "checkpoint/packed_digest.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "worker/agent/committed_blocks.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
 
@@ -24,10 +25,10 @@ class Assembly {
       : tools_(tools), task_(task), progress_(progress) {}
 
   absl::StatusOr<TaskResult> Run() {
-    progress_.EnterStage("assemble");
     TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task_.spec()));
     format_ = FormatOf(options);
-    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
+    progress_.EnterStage("assemble");
     TERN_RETURN_IF_ERROR(MeasureBlocks());
     TERN_RETURN_IF_ERROR(MeasureOuterTensors());
 
@@ -48,26 +49,19 @@ class Assembly {
   }
 
  private:
-  // Reads every committed block again: sizes and digest are those of the bytes the server has.
   absl::Status MeasureBlocks() {
-    const ModelConfig& config = model_->config();
+    TERN_ASSIGN_OR_RETURN(
+        const std::vector<CommittedBlock> blocks,
+        MeasureCommittedBlocks(
+            tools_.blobs, task_.job_uid(), model_->config(), format_, tools_.threads,
+            [this](double fraction) { progress_.Show(0.5 * fraction); }, progress_.stop_token()));
     std::vector<std::string> digests;
-    for (int64_t block = 0; block < config.num_blocks; ++block) {
-      progress_.Show(0.5 * static_cast<double>(block) / static_cast<double>(config.num_blocks));
-      TERN_ASSIGN_OR_RETURN(const CommittedFile file,
-                            ReadCommittedFile(tools_.blobs, task_.job_uid(), BlockFileName(block),
-                                              progress_.stop_token()));
-      TERN_ASSIGN_OR_RETURN(const BlockLayers layers,
-                            ReadBlockLayers(*file.reader, config, format_, block));
-      digests.push_back(BlockDigest(*file.reader));
-      for (const auto& [kind, layer] : layers) {
-        quantized_bytes_ += layer.stored_bytes();
-        quantized_weights_ += layer.rows * layer.cols;
-      }
-      for (const ExpectedTensor& expected : UnquantizedBlockTensors(config, block)) {
-        TERN_ASSIGN_OR_RETURN(const TensorView tensor, file.reader->Get(expected.name));
-        AddUnquantized(tensor);
-      }
+    digests.reserve(blocks.size());
+    for (const CommittedBlock& block : blocks) {
+      digests.push_back(block.digest);
+      quantized_bytes_ += block.quantized_bytes;
+      quantized_weights_ += block.quantized_weights;
+      for (const UnquantizedTensor& tensor : block.unquantized) AddUnquantized(tensor);
     }
     result_.mutable_assemble()->set_digest(CombineBlockDigests(digests));
     return absl::OkStatus();
@@ -76,18 +70,17 @@ class Assembly {
   absl::Status MeasureOuterTensors() {
     for (const ExpectedTensor& expected : OuterTensors(model_->config())) {
       TERN_ASSIGN_OR_RETURN(const TensorView tensor, model_->Get(expected.name));
-      AddUnquantized(tensor);
+      AddUnquantized({tensor.name, static_cast<int64_t>(tensor.bytes.size()), tensor.elements()});
     }
     return absl::OkStatus();
   }
 
-  void AddUnquantized(const TensorView& tensor) {
-    const int64_t bytes = static_cast<int64_t>(tensor.bytes.size());
+  void AddUnquantized(const UnquantizedTensor& tensor) {
     auto& unquantized = *result_.mutable_assemble()->add_unquantized();
     unquantized.set_tensor(tensor.name);
-    unquantized.set_bytes(bytes);
-    unquantized_bytes_ += bytes;
-    unquantized_weights_ += tensor.elements();
+    unquantized.set_bytes(tensor.bytes);
+    unquantized_bytes_ += tensor.bytes;
+    unquantized_weights_ += tensor.elements;
   }
 
   absl::Status Upload(const std::string& name, const FileProducer& producer) {

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/job_inputs.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
 #include "worker/model/evaluation.h"
@@ -27,10 +28,10 @@ absl::StatusOr<std::span<const int32_t>> PartOf(const TokenWindows& windows, int
 }  // namespace
 
 absl::StatusOr<TaskResult> RunEvaluate(TaskTools& tools, const Task& task, TaskProgress& progress) {
-  progress.EnterStage("evaluate");
   TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task.spec()));
-  TERN_ASSIGN_OR_RETURN(const auto model, tools.inputs.Model(task.spec().model()));
-  TERN_ASSIGN_OR_RETURN(const auto windows, tools.inputs.Windows(task.job_uid(), kEvaluationBlob,
+  TERN_ASSIGN_OR_RETURN(const auto model, tools.inputs.Model(task, tools.threads, progress));
+  progress.EnterStage("evaluate");
+  TERN_ASSIGN_OR_RETURN(const auto windows, tools.inputs.Windows(task.job_uid(), kEvaluationInput,
                                                                  progress.stop_token()));
   TERN_ASSIGN_OR_RETURN(
       const std::span<const int32_t> ids,

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
+#include "worker/agent/weight_scan.h"
 
 namespace tern {
 namespace {
@@ -49,14 +50,44 @@ absl::StatusOr<TokenWindows> ParseWindows(std::span<const uint8_t> bytes, const 
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const ModelFolder>> JobInputs::Model(const std::string& path) {
-  const std::string fingerprint = Fingerprint(path);
-  if (model_ == nullptr || model_fingerprint_ != fingerprint) {
+absl::StatusOr<std::shared_ptr<const ModelFolder>> JobInputs::Open(const std::string& path) {
+  std::string fingerprint = Fingerprint(path);
+  if (model_fingerprint_ != fingerprint) {
     model_ = nullptr;
+    model_digest_.clear();
+    model_fingerprint_ = std::move(fingerprint);
+  }
+  if (model_ == nullptr) {
     TERN_ASSIGN_OR_RETURN(model_, ModelFolder::Open(path));
-    model_fingerprint_ = fingerprint;
   }
   return model_;
+}
+
+absl::StatusOr<std::string> JobInputs::ScanModel(const std::string& path, int threads,
+                                                 const std::function<void(double)>& show,
+                                                 const TaskProgress& progress) {
+  TERN_ASSIGN_OR_RETURN(const auto model, Open(path));
+  TERN_ASSIGN_OR_RETURN(model_digest_,
+                        ScanWeights(*model, threads, show, [&] { return progress.stopped(); }));
+  return model_digest_;
+}
+
+absl::StatusOr<std::shared_ptr<const ModelFolder>> JobInputs::Model(
+    const tern::worker::v1::Task& task, int threads, TaskProgress& progress) {
+  const std::string& path = task.spec().model();
+  TERN_RETURN_IF_ERROR(Open(path).status());
+  if (task.model_digest().empty()) return model_;
+  if (model_digest_.empty()) {
+    progress.EnterStage("load");
+    const auto show_nothing = [](double) {};
+    TERN_RETURN_IF_ERROR(ScanModel(path, threads, show_nothing, progress).status());
+    progress.LeaveStage();
+  }
+  if (model_digest_ == task.model_digest()) return model_;
+  return absl::FailedPreconditionError(absl::StrCat(
+      path,
+      ": the model changed while the job ran, and what was made of it before is of no use: "
+      "submit the job again, and leave the folder as it is until the job has ended"));
 }
 
 absl::StatusOr<std::shared_ptr<const TokenWindows>> JobInputs::Windows(

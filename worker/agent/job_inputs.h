@@ -2,6 +2,7 @@
 #define TERN_WORKER_AGENT_JOB_INPUTS_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -13,12 +14,11 @@
 #include "checkpoint/packed_format.h"
 #include "checkpoint/safetensors_reader.h"
 #include "checkpoint/text/token_windows.h"
+#include "tern/worker/v1/worker_service.pb.h"
 #include "worker/agent/blob_client.h"
+#include "worker/agent/task_progress.h"
 
 namespace tern {
-
-inline constexpr char kCalibrationBlob[] = "inputs/calibration.safetensors";
-inline constexpr char kEvaluationBlob[] = "inputs/evaluation.safetensors";
 
 // What a job's tasks read: the model, the windows of tokens, blocks committed before. The model
 // opened last and the windows read last are kept for the tasks that follow. Thread-compatible.
@@ -30,10 +30,20 @@ class JobInputs {
   // `blobs` must outlive the inputs.
   explicit JobInputs(BlobClient& blobs) : blobs_(blobs) {}
 
-  // Errors as ModelFolder::Open. Opened again when a file in the folder has changed.
-  absl::StatusOr<std::shared_ptr<const ModelFolder>> Model(const std::string& path);
+  // The model of a task's job, which must still be the one that the job's scan found: it is read
+  // through when this process has not done so since a file in its folder last changed, for which
+  // the files' sizes and times are looked at. Errors as ModelFolder::Open and ScanWeights, and
+  // FAILED_PRECONDITION when it is another model.
+  absl::StatusOr<std::shared_ptr<const ModelFolder>> Model(const tern::worker::v1::Task& task,
+                                                           int threads, TaskProgress& progress);
 
-  // `path` is one of the blobs above. INVALID_ARGUMENT when it does not hold windows.
+  // The digest of the model at `path`, as ScanWeights makes it. `show` gets the fraction done.
+  absl::StatusOr<std::string> ScanModel(const std::string& path, int threads,
+                                        const std::function<void(double)>& show,
+                                        const TaskProgress& progress);
+
+  // `path` is one of those in proto/service/job_inputs.h. INVALID_ARGUMENT when it does not hold
+  // windows.
   absl::StatusOr<std::shared_ptr<const TokenWindows>> Windows(const std::string& job_uid,
                                                               const std::string& path,
                                                               const std::stop_token& stop);
@@ -42,9 +52,13 @@ class JobInputs {
   void Clear();
 
  private:
+  // Opened again when a file in the folder has changed.
+  absl::StatusOr<std::shared_ptr<const ModelFolder>> Open(const std::string& path);
+
   BlobClient& blobs_;
   std::shared_ptr<const ModelFolder> model_;
   std::string model_fingerprint_;
+  std::string model_digest_;  // of the model with that fingerprint; empty: not read through
   std::shared_ptr<const TokenWindows> windows_;
   std::string windows_key_;
 };

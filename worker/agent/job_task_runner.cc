@@ -38,6 +38,11 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   // Other kinds of tasks run when a job's blocks are done, or belong to another job.
   if (!task.has_quantize()) ahead_.Drop();
   absl::StatusOr<TaskResult> result = Dispatch(task, progress);
+  if (result.ok()) {
+    // What was read in between counts only if the model is the same to the end.
+    const absl::Status same = inputs_.Model(task, tools_.threads, progress).status();
+    if (!same.ok()) result = same;
+  }
   ReturnFreeMemory();
 
   TaskOutcome outcome;

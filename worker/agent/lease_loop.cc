@@ -12,8 +12,8 @@
 #include "absl/time/clock.h"
 #include "proto/service/error_details.h"
 #include "proto/service/log.h"
+#include "proto/service/process_memory.h"
 #include "worker/agent/backoff.h"
-#include "worker/agent/process_memory.h"
 
 namespace tern {
 namespace {

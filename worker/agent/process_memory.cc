@@ -35,13 +35,6 @@ std::string ControlGroup() {
 
 }  // namespace
 
-int64_t ResidentBytes() {
-  std::ifstream file("/proc/self/statm");
-  int64_t total = 0, resident = 0;
-  if (!(file >> total >> resident)) return 0;
-  return resident * sysconf(_SC_PAGESIZE);
-}
-
 int64_t MemoryLimitBytes() {
   int64_t limit = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   // Inside a container the group's own folder is often mounted as the root.

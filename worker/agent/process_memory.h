@@ -5,9 +5,6 @@
 
 namespace tern {
 
-// Resident memory of this process, in bytes; 0 where the system does not tell.
-int64_t ResidentBytes();
-
 // Memory this process may use: the machine's, or the control group's limit when that is less.
 int64_t MemoryLimitBytes();
 

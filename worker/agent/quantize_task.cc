@@ -5,11 +5,11 @@
 #include <string>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "checkpoint/block_file.h"
 #include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/job_inputs.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
 #include "worker/model/block_weights.h"
@@ -27,16 +27,20 @@ using tern::worker::v1::TaskResult;
 constexpr double kRebuildShare = 0.3;
 constexpr double kUploadShare = 0.02;
 
-// Computes one block, given the state before it or making that.
+// Computes one block, given the state before it or making that; given that, it touches nothing of
+// the tools but the backend.
 class BlockComputation {
  public:
-  BlockComputation(TaskTools& tools, const Task& task, int64_t block, TaskProgress& progress)
-      : tools_(tools), task_(task), block_(block), progress_(progress) {}
+  BlockComputation(TaskTools& tools, const Task& task, std::shared_ptr<const ModelFolder> model,
+                   const Pt2LlmOptions& options, int64_t block, TaskProgress& progress)
+      : tools_(tools),
+        task_(task),
+        model_(std::move(model)),
+        options_(options),
+        block_(block),
+        progress_(progress) {}
 
   absl::StatusOr<ComputedBlock> Run(std::optional<CalibrationState> state) {
-    progress_.EnterStage("load");
-    TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
-    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
     ComputedBlock computed;
     if (state.has_value()) {
       computed.state = *std::move(state);
@@ -58,7 +62,7 @@ class BlockComputation {
     const int64_t first_block = task_.quantize().shard_first_block();
     TERN_ASSIGN_OR_RETURN(
         const auto windows,
-        tools_.inputs.Windows(task_.job_uid(), kCalibrationBlob, progress_.stop_token()));
+        tools_.inputs.Windows(task_.job_uid(), kCalibrationInput, progress_.stop_token()));
     const auto full = FullPrecisionWeights(*model_);
     const auto quantized = QuantizedWeights(*model_, [&](int64_t block) {
       return ReadCommittedLayers(tools_.blobs, task_.job_uid(), config, FormatOf(options_), block,
@@ -104,10 +108,10 @@ class BlockComputation {
 
   TaskTools& tools_;
   const Task& task_;
+  const std::shared_ptr<const ModelFolder> model_;
+  const Pt2LlmOptions& options_;
   const int64_t block_;
   TaskProgress& progress_;
-  Pt2LlmOptions options_;
-  std::shared_ptr<const ModelFolder> model_;
 };
 
 class BlockTask {
@@ -116,8 +120,9 @@ class BlockTask {
       : tools_(tools), task_(task), block_(task.quantize().block()), progress_(progress) {}
 
   absl::StatusOr<TaskResult> Run() {
+    TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
+    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
     TERN_ASSIGN_OR_RETURN(ComputedBlock computed, Compute());
-    TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_.spec().model()));
     if (task_.quantize().shard_goes_on()) ComputeNext(std::move(computed.state));
     if (absl::Status uploaded = Upload(computed.quantized.layers); !uploaded.ok()) {
       tools_.ahead.Drop();
@@ -134,34 +139,36 @@ class BlockTask {
   absl::StatusOr<ComputedBlock> Compute() {
     auto ahead = tools_.ahead.Take(Key(block_), progress_);
     if (ahead.has_value()) return *std::move(ahead);
-    return BlockComputation(tools_, task_, block_, progress_).Run(std::nullopt);
+    absl::StatusOr<ComputedBlock> computed =
+        BlockComputation(tools_, task_, model_, options_, block_, progress_).Run(std::nullopt);
+    if (computed.ok()) computed->seconds.clear();  // they are this task's own, in progress_
+    return computed;
   }
 
   void ComputeNext(CalibrationState state) {
     // A computation ahead outlives this task, not the runner that owns both it and the tools.
     auto held = std::make_shared<CalibrationState>(std::move(state));
-    tools_.ahead.Start(Key(block_ + 1), [&tools = tools_, task = task_, block = block_ + 1,
+    tools_.ahead.Start(Key(block_ + 1), [&tools = tools_, task = task_, model = model_,
+                                         options = options_, block = block_ + 1,
                                          held = std::move(held)](TaskProgress& progress) {
-      return BlockComputation(tools, task, block, progress).Run(std::move(*held));
+      return BlockComputation(tools, task, model, options, block, progress).Run(std::move(*held));
     });
   }
 
   absl::Status Upload(const BlockLayers& layers) {
     progress_.EnterStage("upload");
-    const absl::Time start = absl::Now();
     const std::string file = BlockFileName(block_);
     const absl::Status written = tools_.blobs.Write(
         task_.lease(), file,
         [&](const ByteSink& sink) { return WriteBlockFile(*model_, block_, layers, sink); },
         progress_.stop_token());
     progress_.LeaveStage();
-    upload_seconds_ = absl::ToDoubleSeconds(absl::Now() - start);
     return written.ok() ? written : TransferError(written, file);
   }
 
   TaskResult Result(const BlockMetrics& metrics, std::map<std::string, double> seconds) {
     for (const auto& [stage, spent] : metrics.seconds) seconds[stage] += spent;
-    seconds["upload"] += upload_seconds_;
+    for (const auto& [stage, spent] : progress_.seconds()) seconds[stage] += spent;
     double total = 0;
     for (const auto& [stage, spent] : seconds) {
       tools_.metrics.ObserveBlockStage(stage, spent);
@@ -207,8 +214,8 @@ class BlockTask {
   const Task& task_;
   const int64_t block_;
   TaskProgress& progress_;
+  Pt2LlmOptions options_;
   std::shared_ptr<const ModelFolder> model_;
-  double upload_seconds_ = 0;
 };
 
 }  // namespace

@@ -48,8 +48,4 @@ std::map<std::string, double> TaskProgress::seconds() const {
   return seconds;
 }
 
-absl::Status TaskProgress::CheckStop() const {
-  return stopped() ? absl::CancelledError("the task was stopped") : absl::OkStatus();
-}
-
 }  // namespace tern

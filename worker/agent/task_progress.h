@@ -7,7 +7,6 @@
 #include <stop_token>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace tern {
@@ -36,8 +35,6 @@ class TaskProgress {
   void Stop() { stop_.request_stop(); }
   bool stopped() const { return stop_.stop_requested(); }
   std::stop_token stop_token() const { return stop_.get_token(); }
-  // CANCELLED once Stop was called.
-  absl::Status CheckStop() const;
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -27,8 +27,9 @@ struct TaskTools {
 
 // One function for each kind of task. Their results depend on the task and the job's inputs alone.
 // Wall-clock seconds by stage are in the result. CANCELLED when `progress` was stopped,
-// INVALID_ARGUMENT and DATA_LOSS for what is wrong with model or committed files, UNAVAILABLE for
-// transfers that failed.
+// INVALID_ARGUMENT and DATA_LOSS for what is wrong with model or committed files,
+// FAILED_PRECONDITION when the model is not the one that was scanned, UNAVAILABLE for transfers
+// that failed.
 
 absl::StatusOr<tern::worker::v1::TaskResult> RunScan(TaskTools& tools,
                                                      const tern::worker::v1::Task& task,

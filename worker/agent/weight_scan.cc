@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <thread>
 #include <vector>
 
@@ -11,14 +10,13 @@
 #include "checkpoint/digest.h"
 #include "checkpoint/float_conversion.h"
 #include "checkpoint/status_macros.h"
+#include "checkpoint/tensor_values.h"
 
 namespace tern {
 namespace {
 
 // Elements looked at while they are in the cache.
 constexpr int64_t kPiece = 16384;
-
-bool IsFinite(float value) { return std::isfinite(value); }
 
 class Scan {
  public:
@@ -38,6 +36,7 @@ class Scan {
     for (std::thread& thread : others) thread.join();
     for (const absl::Status& status : statuses_) TERN_RETURN_IF_ERROR(status);
     Sha256 digest;
+    digest.Update(absl::StrCat("config.json\t", Sha256Hex(model_.config_json()), "\n"));
     for (const std::string& line : lines_) digest.Update(line);
     return digest.HexDigest();
   }
@@ -62,12 +61,7 @@ class Scan {
                                               static_cast<size_t>(count * element_bytes));
       const std::span<float> piece(values.data(), static_cast<size_t>(count));
       WidenToFloat(tensor.dtype, bytes, piece);
-      const auto bad = std::find_if_not(piece.begin(), piece.end(), IsFinite);
-      if (bad != piece.end()) {
-        return absl::InvalidArgumentError(absl::StrCat(name, ": ", *bad, " at index ",
-                                                       first + (bad - piece.begin()),
-                                                       "; weights must be finite"));
-      }
+      TERN_RETURN_IF_ERROR(CheckFinite(name, first, piece));
       sha256.Update(bytes);
       const int64_t read = read_bytes_ += static_cast<int64_t>(bytes.size());
       progress_(static_cast<double>(read) / static_cast<double>(model_.weight_bytes()));

@@ -134,6 +134,15 @@ TEST(JobsTest, AModelThatIsNotThereIsNotFound) {
   EXPECT_EQ(WireReason(status), "INPUT_NOT_FOUND");
 }
 
+TEST(JobsTest, AnErrorWithALongMessageKeepsItsCode) {
+  TestServer server;
+  auto request = server.SmallJob();
+  std::string path;
+  for (int i = 0; i < 20; ++i) path += "/" + std::string(200, 'p');
+  request.mutable_quantization_job()->mutable_spec()->set_model(path);
+  EXPECT_EQ(TryCreate(server, request).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST(JobsTest, AnUnknownJobIsNotFound) {
   TestServer server;
   const grpc::Status status = TryGet(server, "namespaces/default/quantizationJobs/none");

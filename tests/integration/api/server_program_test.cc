@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -88,6 +89,15 @@ TEST_F(ServerProgramTest, AValueOutOfRangeNamesItsFlag) {
   EXPECT_EQ(Output(), "tern-server: --lease-seconds: 1 is not between 2 and 3600\n");
 }
 
+TEST_F(ServerProgramTest, EveryLocalWorkerNeedsAMetricsPort) {
+  const std::string workers = "--data=x --local-workers=2 --worker-binary=/bin/true ";
+  EXPECT_EQ(Start(workers + "--metrics=127.0.0.1:65534")->Wait().ToString(), "exit code 2");
+  EXPECT_TRUE(absl::StartsWith(Output(), "tern-server: --local-worker-metrics-base: ")) << Output();
+  EXPECT_TRUE(absl::StrContains(Output(), "from 65535 (after --metrics), end at 65536"))
+      << Output();
+  EXPECT_EQ(Start(workers + "--local-worker-metrics-base=65535")->Wait().exit_code, 2);
+}
+
 TEST_F(ServerProgramTest, AMissingWorkerProgramIsABadCommandLine) {
   EXPECT_EQ(Start("--data=x --local-workers=1 --worker-binary=/none/w")->Wait().exit_code, 2);
   EXPECT_TRUE(absl::StrContains(Output(), "/none/w")) << Output();
@@ -153,8 +163,9 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
                         << "; exit 0' TERM\necho \"$@\" >>" << folder_.File("log")
                         << "\nwhile :; do sleep 0.01; done\n";
   chmod(worker.c_str(), 0755);
-  const auto server = Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 ",
-                                         "--log-level=warning --worker-binary=", worker));
+  const auto server =
+      Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 ",
+                         "--drain-timeout=30s --log-level=warning --worker-binary=", worker));
   const std::string address = AwaitPorts().at("listen");
   while (!absl::StrContains(ReadAll(folder_.File("log")), "\n")) {
     absl::SleepFor(absl::Milliseconds(10));
@@ -164,7 +175,7 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
   const std::string log = ReadAll(folder_.File("log"));
   EXPECT_TRUE(absl::StartsWith(
       log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --threads=3 ",
-                        "--log-level=warning --supervisor=")))
+                        "--drain-timeout=27s --log-level=warning --supervisor=")))
       << log;
   EXPECT_TRUE(absl::EndsWith(log, "drained\n")) << log;
 }
@@ -178,6 +189,19 @@ TEST(DataFolderTest, IsFreeAgainOnceClosed) {
     EXPECT_EQ(DataFolder::Open(path).status().code(), absl::StatusCode::kFailedPrecondition);
   }
   EXPECT_TRUE(DataFolder::Open(path).ok());
+}
+
+TEST(DataFolderTest, AProcessThatIsEndingIsWaitedFor) {
+  TempDir folder;
+  const std::string path = folder.File("data");
+  auto first = DataFolder::Open(path);
+  ASSERT_TRUE(first.ok()) << first.status();
+  std::thread ending([&] {
+    absl::SleepFor(absl::Milliseconds(200));
+    first->reset();
+  });
+  EXPECT_TRUE(DataFolder::Open(path).ok());
+  ending.join();
 }
 
 TEST(ServerOptionsTest, LoopbackAddressesAreKnown) {

@@ -19,6 +19,7 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 TEST(SubmitTest, SendsEverythingThatWasAskedFor) {
   const ScriptedServer server(SucceededJob(1));
@@ -252,6 +253,25 @@ TEST(CommandsTest, NoCommandShowsHelpOnStderr) {
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(run.out, "");
   EXPECT_THAT(run.err, HasSubstr("Usage: tern COMMAND"));
+}
+
+TEST(EvalTest, WhatTheWorkerProgramRefusesIsAnErrorOfThisOne) {
+  const TempDir dir;
+  const std::vector<std::string> words = {"eval", dir.File("missing"), "--text",
+                                          dir.File("text.txt")};
+  const Outcome text = RunTern(words);
+  EXPECT_EQ(text.code, 2);
+  EXPECT_THAT(text.err, StartsWith("tern: "));
+  EXPECT_THAT(text.err, HasSubstr(dir.File("missing")));
+
+  std::vector<std::string> with_json = words;
+  with_json.insert(with_json.end(), {"--output", "json"});
+  const Outcome run = RunTern(with_json);
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(run.out, "");
+  const json error = json::parse(run.err);
+  EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr(dir.File("missing")));
+  EXPECT_EQ(error["exit_code"], 2);
 }
 
 }  // namespace

@@ -18,7 +18,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "client/cancellation.h"
+#include "client/service_client.h"
 #include "tests/integration/client/run_tern.h"
 #include "tests/integration/client/scripted_server.h"
 #include "tests/temp_dir.h"
@@ -60,6 +63,12 @@ void ExpectFolderHolds(const std::string& folder, const Script& script) {
   for (const auto& [path, bytes] : script.files) {
     EXPECT_EQ(FileText(folder + "/" + path), bytes) << path;
   }
+}
+
+// The last line of stderr, which is JSON.
+json LastLine(const std::string& err) {
+  const std::vector<std::string> lines = absl::StrSplit(err, '\n', absl::SkipEmpty());
+  return json::parse(lines.empty() ? "" : lines.back());
 }
 
 TEST(FollowTest, DownloadsShowsProgressAndEndsWithTheReport) {
@@ -178,8 +187,11 @@ TEST(FollowTest, FailedJobExitsOneWithItsErrorAndLeavesNoFiles) {
   const TempDir dir;
   const Outcome run = Submit(server, {"--out", dir.File("out"), "--output", "json"});
   EXPECT_EQ(run.code, 1);
-  EXPECT_THAT(run.err, HasSubstr("tern: namespaces/default/quantizationJobs/demo failed: block 1: "
-                                 "no memory\n"));
+  const json error = LastLine(run.err);
+  EXPECT_EQ(error["error"]["code"], "DATA_LOSS");
+  EXPECT_EQ(error["error"]["message"],
+            "namespaces/default/quantizationJobs/demo failed: block 1: no memory");
+  EXPECT_EQ(error["exit_code"], 1);
   EXPECT_EQ(json::parse(run.out)["state"], "FAILED");
   EXPECT_EQ(json::parse(run.out)["error"]["message"], "block 1: no memory");
   EXPECT_FALSE(fs::exists(dir.File("out")));
@@ -193,7 +205,36 @@ TEST(FollowTest, CancelledJobExitsFour) {
   const ScriptedServer server(script);
   const Outcome run = Submit(server, {"--follow"});
   EXPECT_EQ(run.code, 4);
-  EXPECT_THAT(run.err, HasSubstr("was cancelled"));
+  EXPECT_THAT(run.err, HasSubstr("tern: namespaces/default/quantizationJobs/demo was cancelled\n"));
+  const json error = LastLine(Submit(server, {"--follow", "--output", "json"}).err);
+  EXPECT_EQ(error["error"]["code"], "CANCELLED");
+  EXPECT_EQ(error["exit_code"], 4);
+}
+
+TEST(FollowTest, FailedJobSaysSoToPeople) {
+  Script script = SucceededJob(1);
+  script.job.set_state(QuantizationJob::FAILED);
+  script.job.clear_report();
+  script.job.mutable_error()->set_code(15);
+  script.job.mutable_error()->set_message("block 1: no memory");
+  script.events.back().mutable_state_changed()->set_state(QuantizationJob::FAILED);
+  const ScriptedServer server(script);
+  const Outcome run = Submit(server, {"--follow"});
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.err, HasSubstr("tern: namespaces/default/quantizationJobs/demo failed: block 1: "
+                                 "no memory\n"));
+}
+
+TEST(FollowTest, TheQuestionHowAJobEndedIsCancelledToo) {
+  Script script = SucceededJob(1);
+  script.hang_get = true;
+  const ScriptedServer server(script);
+  ServiceClient client(server.address());
+  Cancellation cancellation;
+  std::thread canceller([&] { cancellation.Cancel(); });
+  EXPECT_EQ(client.Get(script.job.name(), &cancellation).status().code(),
+            absl::StatusCode::kCancelled);
+  canceller.join();
 }
 
 TEST(FollowTest, TimeoutExitsFiveAndSaysHowToGoOn) {

@@ -60,9 +60,15 @@ class ScriptedServer::Service : public v1::QuantizationService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status GetQuantizationJob(grpc::ServerContext* /*context*/,
+  grpc::Status GetQuantizationJob(grpc::ServerContext* context,
                                   const v1::GetQuantizationJobRequest* request,
                                   v1::QuantizationJob* job) override {
+    bool hangs = false;
+    {
+      const absl::MutexLock lock(&mutex_);
+      hangs = script_.hang_get;
+    }
+    if (hangs) return HangUntilCancelled(context);
     const absl::MutexLock lock(&mutex_);
     if (request->name() != script_.job.name()) return NoSuchJob(request->name());
     *job = script_.job;

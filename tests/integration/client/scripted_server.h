@@ -29,6 +29,8 @@ struct Script {
 
   // A watch, or a stream, hangs after all it has instead of ending, until it is cancelled.
   bool hang = false;
+  // Get hangs until it is cancelled.
+  bool hang_get = false;
   // Each watch that starts takes the first entry: it breaks with UNAVAILABLE after so many
   // messages.
   std::deque<int> break_watch_after;

@@ -323,6 +323,79 @@ TEST_F(JobTaskRunnerTest, AModelThatChangedIsReadAgain) {
   EXPECT_NE(Run(task).result.scan().digest(), before);
 }
 
+class ChangingModelTest : public JobTaskRunnerTest {
+ protected:
+  ChangingModelTest() {
+    Task scan = NewTask("scan");
+    scan.mutable_scan();
+    digest_ = Run(scan).result.scan().digest();
+  }
+
+  TaskOutcome RunOfThatModel(Task task) {
+    task.set_model_digest(digest_);
+    return Run(task);
+  }
+
+  Task AssembleTask() {
+    Task task = NewTask("assemble");
+    task.mutable_assemble();
+    return task;
+  }
+
+  void WriteWeights(bool changed) {
+    OwnedTensors weights = RandomWeights(*ParseModelConfig(SmallConfigJson(kConfigOverrides)));
+    weights.at("lm_head.weight").bytes[0] ^= changed ? 1 : 0;
+    WriteTensors(model_.File("model.safetensors"), weights);
+  }
+
+  void ExpectChanged(const TaskOutcome& outcome) {
+    EXPECT_THAT(outcome.status, IsError(absl::StatusCode::kFailedPrecondition,
+                                        HasSubstr("the model changed while the job ran")));
+    EXPECT_TRUE(outcome.permanent);
+  }
+
+  std::string digest_;
+};
+
+TEST_F(ChangingModelTest, TheModelThatWasScannedIsTaken) {
+  EXPECT_THAT(RunOfThatModel(QuantizeTask(0)).status, IsOk());
+  Restart();
+  EXPECT_THAT(RunOfThatModel(QuantizeTask(0)).status, IsOk());
+}
+
+TEST_F(ChangingModelTest, OtherWeightsFailTheJob) {
+  QuantizeAll();
+  WriteWeights(/*changed=*/true);
+  ExpectChanged(RunOfThatModel(AssembleTask()));
+}
+
+TEST_F(ChangingModelTest, OtherWeightsAreSeenByAWorkerThatKnowsNothingOfTheFirst) {
+  WriteWeights(/*changed=*/true);
+  Restart();
+  ExpectChanged(RunOfThatModel(QuantizeTask(0)));
+}
+
+TEST_F(ChangingModelTest, AnotherConfigFailsTheJob) {
+  WriteText(model_.File("config.json"),
+            SmallConfigJson(R"({"hidden_size": 32, "intermediate_size": 48,
+                                "num_hidden_layers": 3, "rope_theta": 20000.0})"));
+  ExpectChanged(RunOfThatModel(QuantizeTask(0)));
+}
+
+TEST_F(ChangingModelTest, AChangeWhileATaskRunsFailsIt) {
+  const auto read_blob = server_.read_blob;
+  server_.read_blob = [&](const ReadBlobRequest& request, ScriptedServer::ReadWriter& writer) {
+    WriteWeights(/*changed=*/true);
+    return read_blob(request, writer);
+  };
+  ExpectChanged(RunOfThatModel(QuantizeTask(0)));
+}
+
+TEST_F(ChangingModelTest, TheSameWeightsWrittenAgainAreTheSameModel) {
+  WriteWeights(/*changed=*/false);
+  EXPECT_THAT(RunOfThatModel(QuantizeTask(0)).status, IsOk());
+}
+
 TEST_F(JobTaskRunnerTest, AStoppedTaskIsCancelledAndLeavesNoState) {
   TaskProgress progress;
   progress.Stop();

@@ -36,10 +36,14 @@ class FakeRunner : public TaskRunner {
   std::vector<WarmShard> Warm() const override { return warm; }
 };
 
+absl::Status EndOf(const TaskProgress& progress) {
+  return progress.stopped() ? absl::CancelledError("the task was stopped") : absl::OkStatus();
+}
+
 // Computes until it is stopped.
 TaskOutcome RunUntilStopped(const Task&, TaskProgress& progress) {
-  while (progress.CheckStop().ok()) std::this_thread::yield();
-  return TaskOutcome{.status = progress.CheckStop()};
+  while (!progress.stopped()) std::this_thread::yield();
+  return TaskOutcome{.status = EndOf(progress)};
 }
 
 void Continue(SynchronizeResponse& response) {
@@ -203,8 +207,8 @@ TEST_F(LeaseLoopTest, ATaskOutlivesARestartOfTheServer) {
   server_.answer = OfferingOneTask();
   std::atomic<bool> finish{false};
   runner_.run = [&](const Task&, TaskProgress& progress) {
-    while (!finish && progress.CheckStop().ok()) std::this_thread::yield();
-    return TaskOutcome{.status = progress.CheckStop()};
+    while (!finish && !progress.stopped()) std::this_thread::yield();
+    return TaskOutcome{.status = EndOf(progress)};
   };
   Start();
   server_.WaitFor(IsExecuting);
@@ -295,6 +299,19 @@ TEST_F(LeaseLoopTest, AFailureCarriesItsErrorAndWhetherToRetry) {
   EXPECT_TRUE(report.failed().permanent());
 }
 
+TEST_F(LeaseLoopTest, WhateverAnErrorSaysTheServerCanReadIt) {
+  server_.answer = OfferingOneTask();
+  runner_.run = [](const Task&, TaskProgress&) {
+    return TaskOutcome{.status = absl::InternalError("mod\xE8le: " + std::string(10'000, 'x'))};
+  };
+  Start();
+  const auto report = server_.WaitFor(IsFailed);
+  const std::string& message = report.failed().error().message();
+  EXPECT_EQ(message.substr(0, 8), "mod\xEF\xBF\xBDle");
+  EXPECT_LE(message.size(), 2048u);
+  EXPECT_TRUE(SynchronizeRequest().ParseFromString(report.SerializeAsString()));
+}
+
 TEST_F(LeaseLoopTest, RunningOutOfMemoryIsAFailureOfTheTaskNotOfTheWorker) {
   server_.answer = OfferingOneTask();
   runner_.run = [](const Task&, TaskProgress& progress) -> TaskOutcome {
@@ -339,8 +356,8 @@ TEST_F(LeaseLoopTest, DrainDeliversTheTaskInWorkFirst) {
   server_.answer = OfferingOneTask();
   std::atomic<bool> finish{false};
   runner_.run = [&](const Task&, TaskProgress& progress) {
-    while (!finish && progress.CheckStop().ok()) std::this_thread::yield();
-    return TaskOutcome{.status = progress.CheckStop()};
+    while (!finish && !progress.stopped()) std::this_thread::yield();
+    return TaskOutcome{.status = EndOf(progress)};
   };
   Start();
   server_.WaitFor(IsExecuting);

@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "proto/service/process_memory.h"
+
 namespace tern {
 namespace {
 

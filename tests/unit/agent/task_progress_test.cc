@@ -48,10 +48,10 @@ TEST(TaskProgressTest, TheFractionNeverGoesBackNorPastOne) {
 
 TEST(TaskProgressTest, StoppingIsSeenByTheComputation) {
   TaskProgress progress;
-  EXPECT_TRUE(progress.CheckStop().ok());
+  EXPECT_FALSE(progress.stopped());
   progress.Stop();
   EXPECT_TRUE(progress.stopped());
-  EXPECT_EQ(progress.CheckStop().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(progress.stop_token().stop_requested());
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class WeightScanTest : public testing::Test {
   }
 
   absl::StatusOr<std::string> Scan(int threads, bool cancelled = false) {
-    WriteText(dir_.File("config.json"), SmallConfigJson());
+    WriteText(dir_.File("config.json"), config_);
     WriteTensors(dir_.File("model.safetensors"), weights_);
     const auto model = ModelFolder::Open(dir_.path());
     if (!model.ok()) return model.status();
@@ -34,6 +34,7 @@ class WeightScanTest : public testing::Test {
   }
 
   TempDir dir_;
+  std::string config_ = SmallConfigJson();
   OwnedTensors weights_;
 };
 
@@ -48,6 +49,12 @@ TEST_F(WeightScanTest, TheDigestDoesNotDependOnThreads) {
 TEST_F(WeightScanTest, EveryBitOfAWeightIsInTheDigest) {
   const std::string before = *Scan(1);
   weights_.at("model.norm.weight").bytes[3] ^= 1;
+  EXPECT_NE(*Scan(1), before);
+}
+
+TEST_F(WeightScanTest, WhatTheWeightsAreComputedWithIsInTheDigest) {
+  const std::string before = *Scan(1);
+  config_ = SmallConfigJson(R"({"rope_theta": 20000.0})");
   EXPECT_NE(*Scan(1), before);
 }
 

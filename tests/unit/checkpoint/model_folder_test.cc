@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/safetensors_header.h"
 #include "tests/shared_data.h"
 #include "tests/temp_dir.h"
 #include "tests/unit/checkpoint/status_matchers.h"
@@ -72,6 +74,42 @@ TEST_F(ModelFolderTest, ShardsAreOpenedByTheIndex) {
   const OwnedTensor& expected = tensors_.at(kDown);
   EXPECT_THAT((*model)->Get(kDown)->bytes, ::testing::ElementsAreArray(expected.bytes));
   EXPECT_THAT((*model)->Get("lm_head.weight"), IsOk());
+}
+
+TEST_F(ModelFolderTest, AnIndexOfTooManyFilesIsRefused) {
+  WriteText(folder_.File("config.json"), config_json_);
+  nlohmann::json map;
+  for (int i = 0; i < 1025; ++i) {
+    const std::string name = "tensor-" + std::to_string(i);
+    const std::string header =
+        "{\"" + name + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})";
+    const uint64_t length = header.size();
+    // Not durably: a thousand files take their time.
+    std::ofstream(folder_.File(name), std::ios::binary)
+        << std::string(reinterpret_cast<const char*>(&length), sizeof length) << header;
+    map[name] = name;
+  }
+  WriteIndex(map);
+  EXPECT_THAT(ModelFolder::Open(folder_.path()),
+              IsError(absl::StatusCode::kInvalidArgument,
+                      HasSubstr("model.safetensors.index.json: weight_map: more than 1024 files")));
+}
+
+TEST_F(ModelFolderTest, FilesOfTooManyTensorsTogetherAreRefused) {
+  WriteText(folder_.File("config.json"), config_json_);
+  nlohmann::json map;
+  for (const std::string file : {"a", "b"}) {
+    OwnedTensors tensors;
+    for (size_t i = 0; i <= kMaxTensors / 2; ++i) {
+      tensors[file + std::to_string(i)] = {DType::kU8, {0}, {}};
+    }
+    WriteTensors(folder_.File(file), tensors);
+    map[file + "0"] = file;
+  }
+  WriteIndex(map);
+  EXPECT_THAT(ModelFolder::Open(folder_.path()),
+              IsError(absl::StatusCode::kInvalidArgument,
+                      HasSubstr("weight_map: its files hold more than 262144 tensors")));
 }
 
 TEST_F(ModelFolderTest, BytesAndParametersAreThoseOfTheModelAlone) {

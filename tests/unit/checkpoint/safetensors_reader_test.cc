@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <string>
 
 #include "checkpoint/atomic_file.h"
+#include "checkpoint/readable_file.h"
 #include "checkpoint/safetensors_header.h"
+#include "checkpoint/safetensors_layout.h"
 #include "tests/shared_data.h"
 #include "tests/temp_dir.h"
 #include "tests/unit/checkpoint/status_matchers.h"
@@ -56,7 +59,6 @@ TEST(SafetensorsReaderTest, GivesTensorsByName) {
   EXPECT_EQ(a->elements(), 4);
   EXPECT_EQ(a->bytes.size(), 8U);
   EXPECT_TRUE((*reader)->Has("b"));
-  EXPECT_EQ((*reader)->metadata().at("format"), "pt");
   EXPECT_EQ((*reader)->data_bytes(), 11);
 }
 
@@ -156,6 +158,30 @@ TEST(SafetensorsReaderTest, TooManyTensorsAreRefused) {
               R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
   }
   ExpectRefused(header + "}", 0, "more than 262144 tensors");
+}
+
+TEST(SafetensorsReaderTest, TooMuchMetadataIsRefused) {
+  const auto with_entries = [](size_t entries) {
+    std::string header = R"({"__metadata__":{)";
+    for (size_t i = 0; i < entries; ++i) {
+      header += (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":"")";
+    }
+    return header + "}}";
+  };
+  EXPECT_THAT(ParseFile(File(with_entries(kMaxMetadataEntries), 0)), IsOk());
+  ExpectRefused(with_entries(kMaxMetadataEntries + 1), 0, "__metadata__: more than 4096 entries");
+  ExpectRefused(R"({"__metadata__":{")" + std::string(2000, 'n') + R"(":""}})", 0,
+                "name of more than 1024 bytes");
+}
+
+TEST(SafetensorsReaderTest, AFileThatIsCutBeforeItsHeaderIsReadIsAnError) {
+  const TempDir folder;
+  ASSERT_THAT(WriteFileAtomically(folder.File("x"), File(kTwoTensors, 11)), IsOk());
+  const auto file = ReadableFile::Open(folder.File("x"));
+  ASSERT_THAT(file, IsOk());
+  std::filesystem::resize_file(folder.File("x"), 20);
+  EXPECT_THAT(ReadSafetensorsLayout(**file),
+              IsError(absl::StatusCode::kDataLoss, HasSubstr("x: ends at byte 20")));
 }
 
 TEST(SafetensorsReaderTest, TooManyDimensionsAreRefused) {

@@ -56,7 +56,8 @@ TEST(ErrorTextTest, ControlCharactersDoNotReachTheTerminal) {
 }
 
 TEST(ErrorTextTest, JsonHasCodeReasonFieldsAndExitCode) {
-  const auto json = nlohmann::json::parse(ErrorJson(InvalidField("a.b", "too big", "TOO_BIG")));
+  const auto json =
+      nlohmann::json::parse(ErrorJson(InvalidField("a.b", "too big", "TOO_BIG"), kExitUsage));
   EXPECT_EQ(json["error"]["code"], "INVALID_ARGUMENT");
   EXPECT_EQ(json["error"]["reason"], "TOO_BIG");
   EXPECT_EQ(json["error"]["message"], "a.b: too big");
@@ -70,6 +71,13 @@ TEST(ErrorTextTest, MetadataComesFromErrorInfo) {
       WithReason(absl::OutOfRangeError("dropped"), "EVENTS_DROPPED", {{"oldest_sequence", "7"}});
   EXPECT_EQ(ErrorMetadata(status)["oldest_sequence"], "7");
   EXPECT_TRUE(ErrorMetadata(absl::NotFoundError("x")).count("oldest_sequence") == 0);
+}
+
+TEST(ErrorTextTest, WindowsAtFaultAreCalledByTheFlagOfTheirText) {
+  EXPECT_EQ(ErrorText(InvalidField("quantization_job.spec.calibration", "too little text")),
+            "tern: --calibration: too little text\n");
+  EXPECT_EQ(ErrorText(InvalidField("quantization_job.spec.evaluation", "too little text")),
+            "tern: --eval: too little text\n");
 }
 
 }  // namespace

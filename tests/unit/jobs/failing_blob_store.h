@@ -27,7 +27,6 @@ class FailingBlobStore : public BlobStore {
   absl::StatusOr<std::unique_ptr<BlobReader>> Read(absl::string_view key) override {
     return blobs_.Read(key);
   }
-  absl::StatusOr<bool> Exists(absl::string_view key) override { return blobs_.Exists(key); }
   absl::Status Delete(absl::string_view key) override {
     if (absl::Status status = fault_(key); !status.ok()) return status;
     return blobs_.Delete(key);

@@ -184,5 +184,53 @@ TEST_F(JobOperationsTest, EveryStateIsCounted) {
   EXPECT_EQ(counts->at(JobState::kFailed), 0);
 }
 
+// Parses as no message: a field's tag, and nothing after it.
+constexpr char kDamaged[] = "\x12";
+
+TEST_F(JobOperationsTest, AJobWhoseDocumentIsDamagedDoesNotHideTheOthers) {
+  Create("one");
+  const std::string damaged = Create("two");
+  Create("three");
+  world_.SetDocument(damaged, kDamaged);
+  const auto response = world_.operations().List({});
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->quantization_jobs_size(), 3);
+  const v1::QuantizationJob& shown = response->quantization_jobs(1);
+  EXPECT_EQ(shown.name(), damaged);
+  EXPECT_EQ(shown.state(), v1::QuantizationJob::PENDING);
+  EXPECT_THAT(shown.error().message(), HasSubstr("does not parse"));
+}
+
+TEST_F(JobOperationsTest, AJobWhoseDocumentIsDamagedCanBeCancelledAndDeleted) {
+  const std::string job = Create("one");
+  world_.SetDocument(job, kDamaged);
+  const auto cancelled = world_.operations().Cancel(job);
+  ASSERT_THAT(cancelled, IsOk());
+  EXPECT_EQ(cancelled->state(), v1::QuantizationJob::CANCELLED);
+  EXPECT_THAT(world_.operations().Delete(job), IsOk());
+}
+
+TEST_F(JobOperationsTest, APageEndsBeforeItIsTooLargeToSend) {
+  std::vector<std::string> expected;
+  for (int i = 0; i < 60; ++i) {
+    const std::string id = absl::StrCat("job", i);
+    v1::QuantizationJob document = world_.Get(Create(id));
+    document.mutable_report()->add_unquantized()->set_tensor(std::string(200 << 10, 't'));
+    world_.SetDocument(document.name(), document.SerializeAsString());
+    expected.insert(expected.begin(), id);
+  }
+  v1::ListQuantizationJobsRequest request;
+  request.set_page_size(1000);
+  std::vector<std::string> listed;
+  do {
+    const auto response = world_.operations().List(request);
+    ASSERT_THAT(response, IsOk());
+    EXPECT_LT(response->ByteSizeLong(), size_t{4} << 20);
+    for (const std::string& id : Ids(*response)) listed.push_back(id);
+    request.set_page_token(response->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(listed, expected);
+}
+
 }  // namespace
 }  // namespace tern

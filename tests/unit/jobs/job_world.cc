@@ -91,6 +91,14 @@ JobRecord JobWorld::Record(const std::string& name) {
   return job;
 }
 
+void JobWorld::SetDocument(const std::string& name, const std::string& document) {
+  JobRecord job = Record(name);
+  job.document = document;
+  const absl::Status status =
+      store_->Transact([&](Transaction& transaction) { return transaction.UpdateJob(job); });
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
 std::vector<TaskRecord> JobWorld::Tasks(const std::string& name) {
   const std::string uid = Record(name).uid;
   std::vector<TaskRecord> tasks;

@@ -48,6 +48,8 @@ class JobWorld {
 
   v1::QuantizationJob Get(const std::string& name);
   JobRecord Record(const std::string& name);
+  // Replaces the job's stored document.
+  void SetDocument(const std::string& name, const std::string& document);
   std::vector<TaskRecord> Tasks(const std::string& name);
   TaskRecord Task(const std::string& name, const std::string& task);
   std::vector<FileRecord> Files(const std::string& name);

@@ -21,10 +21,6 @@ class RecordingObserver : public JobsObserver {
   void TaskAttempt(absl::string_view kind, absl::string_view outcome) override {
     Count(absl::StrCat(kind, " ", outcome));
   }
-  void StageSeconds(absl::string_view stage, double seconds) override {
-    const absl::MutexLock lock(&mutex_);
-    stage_seconds_[std::string(stage)] += seconds;
-  }
   void BlockFinished(const v1::BlockMetrics&) override { Count("block finished"); }
   void LeaseExpired() override { Count("lease expired"); }
   void StaleWriteRefused(absl::string_view what) override { Count(absl::StrCat("stale ", what)); }
@@ -37,11 +33,6 @@ class RecordingObserver : public JobsObserver {
     const absl::MutexLock lock(&mutex_);
     const auto it = counts_.find(what);
     return it == counts_.end() ? 0 : it->second;
-  }
-  double stage_seconds(const std::string& stage) const {
-    const absl::MutexLock lock(&mutex_);
-    const auto it = stage_seconds_.find(stage);
-    return it == stage_seconds_.end() ? 0 : it->second;
   }
   std::vector<std::string> problems() const {
     const absl::MutexLock lock(&mutex_);
@@ -56,7 +47,6 @@ class RecordingObserver : public JobsObserver {
 
   mutable absl::Mutex mutex_;
   std::map<std::string, int> counts_;
-  std::map<std::string, double> stage_seconds_;
   std::vector<std::string> problems_;
 };
 

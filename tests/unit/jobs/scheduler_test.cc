@@ -34,7 +34,7 @@ class SchedulerTest : public ::testing::Test {
   JobSystem& system() { return world_.system(); }
 
   JobWorld world_;
-  FakeWorker a_{"worker-a"};
+  FakeWorker a_{"worker-a", "supervisor-a"};
   FakeWorker b_{"worker-b"};
 };
 
@@ -140,7 +140,7 @@ TEST_F(SchedulerTest, ABlockWhoseWorkerIsGoneIsAnyones) {
   Take(a_, "scan");
   ASSERT_THAT(a_.Finish(system()), IsOk());
   ASSERT_THAT(a_.Finish(system()), IsOk());
-  ASSERT_THAT(system().scheduler().ExpireWorker("worker-a"), IsOk());
+  ASSERT_THAT(system().scheduler().ExpireSupervised("supervisor-a"), IsOk());
   Take(b_, "quantize/1");
 }
 
@@ -302,11 +302,11 @@ TEST_F(SchedulerTest, LostWorkersAndFailuresAreCountedApart) {
   const std::string job = world_.Create().name();
   for (int i = 0; i < 19; ++i) {
     Take(a_, "scan");
-    ASSERT_THAT(system().scheduler().ExpireWorker("worker-a"), IsOk());
+    ASSERT_THAT(system().scheduler().ExpireSupervised("supervisor-a"), IsOk());
   }
   EXPECT_EQ(world_.Get(job).state(), v1::QuantizationJob::RUNNING);
   Take(a_, "scan");
-  ASSERT_THAT(system().scheduler().ExpireWorker("worker-a"), IsOk());
+  ASSERT_THAT(system().scheduler().ExpireSupervised("supervisor-a"), IsOk());
   EXPECT_EQ(world_.Get(job).state(), v1::QuantizationJob::FAILED);
   EXPECT_EQ(world_.Record(job).worker_deaths, 20);
   EXPECT_EQ(world_.Record(job).failed_attempts, 0);
@@ -359,7 +359,6 @@ TEST_F(SchedulerTest, ACompletedBlockIsReadableAtOnceAndTold) {
   EXPECT_EQ(finished.progress().blocks_done(), 1);
   EXPECT_EQ(finished.progress().blocks_total(), 4);
   EXPECT_EQ(world_.observer().Counted("block finished"), 1);
-  EXPECT_EQ(world_.observer().stage_seconds("fit"), 2);
 }
 
 TEST_F(SchedulerTest, FilesNotNamedByTheResultAreDropped) {
@@ -440,7 +439,7 @@ TEST_F(SchedulerTest, WaitingWorkersAreWokenByASubmissionAndByALostLease) {
   EXPECT_EQ(woken, 1);
   Take(a_, "scan");
   registration = wait();
-  ASSERT_THAT(system().scheduler().ExpireWorker("worker-a"), IsOk());
+  ASSERT_THAT(system().scheduler().ExpireSupervised("supervisor-a"), IsOk());
   EXPECT_EQ(woken, 2);
 }
 
@@ -486,6 +485,50 @@ TEST_F(SchedulerTest, TasksAreCountedForMetrics) {
   EXPECT_EQ(counts->leased, 1);
   EXPECT_EQ(counts->ready, 2);
   EXPECT_EQ(counts->oldest_ready_time, world_.clock().Now());
+}
+
+TEST_F(SchedulerTest, AJobWhoseDocumentIsDamagedEndsAndTheNextOneRuns) {
+  const std::string damaged = world_.Create().name();
+  const std::string good = world_.Create().name();
+  world_.SetDocument(damaged, "\x12");
+  Take(a_, "scan");
+  EXPECT_EQ(a_.task().job_uid(), world_.Record(good).uid);
+  const v1::QuantizationJob failed = world_.Get(damaged);
+  EXPECT_EQ(failed.state(), v1::QuantizationJob::FAILED);
+  EXPECT_THAT(failed.error().message(), HasSubstr("does not parse"));
+}
+
+TEST_F(SchedulerTest, AJobWhoseDocumentIsDamagedEndsWhileAWorkerHoldsATaskOfIt) {
+  const std::string damaged = world_.Create().name();
+  Take(a_, "scan");
+  world_.SetDocument(damaged, "\x12");
+  a_.ForgetTask();  // its answer was lost: the task would be given to it again
+  const std::string good = world_.Create().name();
+  Take(a_, "scan");
+  EXPECT_EQ(a_.task().job_uid(), world_.Record(good).uid);
+  EXPECT_EQ(world_.Get(damaged).state(), v1::QuantizationJob::FAILED);
+}
+
+TEST_F(SchedulerTest, AWorkerThatLostItsLeaseIsNotShownAtWork) {
+  world_.Create();
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  ASSERT_TRUE(system().workers().List().front().activity.has_value());
+  world_.clock().Advance(absl::Seconds(31));
+  ASSERT_THAT(system().scheduler().ExpireLeases(), IsOk());
+  EXPECT_FALSE(system().workers().List().front().activity.has_value());
+}
+
+TEST_F(SchedulerTest, ALongErrorIsCutBetweenCharacters) {
+  const std::string job = world_.Create().name();
+  Take(a_, "scan");
+  std::string message = "x";
+  for (int i = 0; i < 2000; ++i) message += "\u00E8";
+  ASSERT_THAT(a_.Fail(system(), message, /*permanent=*/true), IsOk());
+  const v1::QuantizationJob failed = world_.Get(job);
+  EXPECT_EQ(failed.state(), v1::QuantizationJob::FAILED);
+  EXPECT_LE(failed.error().message().size(), kMaxMessageBytes);
+  EXPECT_THAT(failed.error().message(), HasSubstr("task scan failed: x\u00E8\u00E8"));
 }
 
 }  // namespace

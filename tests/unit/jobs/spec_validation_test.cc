@@ -208,6 +208,16 @@ TEST(SpecValidationTest, TheModelBoundsShardsAndLengths) {
                       HasSubstr("quantization_job.spec.evaluation.window_length")));
 }
 
+TEST(SpecValidationTest, TheWholeSpecIsBounded) {
+  v1::QuantizationSpec spec = Spec();
+  spec.mutable_calibration()->clear_files();
+  for (int i = 0; i < 100; ++i) {
+    spec.mutable_calibration()->add_files("/" + std::string(3000, 'p'));
+  }
+  EXPECT_THAT(ValidateSpec(spec), IsError(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("quantization_job.spec: has 30")));
+}
+
 TEST(LabelsTest, NumberAndFormAreBounded) {
   v1::QuantizationJob job;
   (*job.mutable_labels())["team/pipeline.v1_a-b"] = std::string(128, 'v');

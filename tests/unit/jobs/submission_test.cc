@@ -10,6 +10,7 @@
 #include "checkpoint/safetensors_reader.h"
 #include "checkpoint/text/token_windows.h"
 #include "proto/service/error_details.h"
+#include "proto/service/job_inputs.h"
 #include "server/jobs/blob_keys.h"
 #include "tests/shared_data.h"
 #include "tests/unit/checkpoint/status_matchers.h"
@@ -380,6 +381,64 @@ TEST_F(SubmissionTest, ADiskThatFillsUpMeanwhileLeavesNothing) {
   SpecOf(request).mutable_evaluation()->add_files(world.folder() + "/evaluation.safetensors");
   ExpectRefused(world, request, absl::StatusCode::kResourceExhausted, "DISK_FULL",
                 {"no space left"});
+}
+
+TEST_F(SubmissionTest, APathThatLeadsToANameThatIsNotUtf8IsRefused) {
+  const std::string folder = world_.folder() + "/mod\xE8le";
+  fs::copy(DataPath("demo-llama"), folder, fs::copy_options::recursive);
+  fs::create_symlink(folder, world_.folder() + "/link");
+  Request request = world_.Request();
+  SpecOf(request).set_model(world_.folder() + "/link");
+  ExpectRefused(request, absl::StatusCode::kInvalidArgument, "INPUT_INVALID",
+                {"quantization_job.spec.model", "mod\xEF\xBF\xBDle", "not UTF-8"});
+  fs::copy_file(world_.folder() + "/calibration.safetensors", folder + "/ids.safetensors");
+  fs::create_symlink(folder + "/ids.safetensors", world_.folder() + "/ids.safetensors");
+  request = world_.Request();
+  SpecOf(request).mutable_calibration()->set_files(0, world_.folder() + "/ids.safetensors");
+  ExpectRefused(request, absl::StatusCode::kInvalidArgument, "INPUT_INVALID",
+                {"quantization_job.spec.calibration.files[0]", "not UTF-8"});
+}
+
+TEST_F(SubmissionTest, NobodyWaitingEndsItBetweenDocumentsAndLeavesNothing) {
+  std::string lines;
+  for (int i = 0; i < 100; ++i) lines += "{\"text\": \"The quick brown fox jumps.\"}\n";
+  const Request request = TextRequest(WriteText("text.jsonl", lines));
+  int asked = 0;
+  const auto wanted_until = [&asked](int last) {
+    asked = 0;
+    return [&asked, last]() -> absl::Status {
+      return ++asked > last ? absl::CancelledError("the client has gone") : absl::OkStatus();
+    };
+  };
+  for (const int last : {0, 50}) {
+    EXPECT_EQ(world_.system().submission().Create(request, wanted_until(last)).status(),
+              absl::CancelledError("the client has gone"));
+    EXPECT_LT(asked, 100);
+    EXPECT_THAT(world_.BlobKeys(), IsEmpty());
+  }
+  // The last question comes before the job is made.
+  ASSERT_THAT(world_.system().submission().Create(request, wanted_until(1000)), IsOk());
+  const int questions = asked;
+  EXPECT_GT(questions, 100);
+  const auto blobs = world_.BlobKeys();
+  EXPECT_THAT(world_.system().submission().Create(request, wanted_until(questions - 1)),
+              IsError(absl::StatusCode::kCancelled, _));
+  EXPECT_EQ(world_.BlobKeys(), blobs);
+}
+
+TEST_F(SubmissionTest, ARequestIdStandsForWhatIsAskedForHoweverItIsSpelt) {
+  Request request = world_.Request();
+  request.set_request_id("r");
+  const auto first = Create(request);
+  ASSERT_THAT(first, IsOk());
+  request.set_parent("namespaces/default");
+  request.mutable_quantization_job()->set_name("ignored, as it is output only");
+  request.mutable_quantization_job()->set_state(v1::QuantizationJob::FAILED);
+  const auto again = Create(request);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->name(), first->name());
+  (*request.mutable_quantization_job()->mutable_labels())["a"] = "b";
+  EXPECT_EQ(ReasonOf(Create(request).status()), "REQUEST_ID_REUSED");
 }
 
 }  // namespace

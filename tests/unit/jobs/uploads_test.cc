@@ -43,7 +43,7 @@ class UploadsTest : public ::testing::Test {
   }
 
   JobWorld world_;
-  FakeWorker worker_{"w"};
+  FakeWorker worker_{"w", "supervisor"};
   std::string job_;
   std::vector<std::string> blobs_before_;
 };
@@ -77,7 +77,7 @@ TEST_F(UploadsTest, AnAbandonedUploadLeavesNothing) {
 
 TEST_F(UploadsTest, AStaleLeaseIsRefusedAtTheBeginning) {
   Header header = HeaderOf("tern-block-00000.safetensors", "content");
-  ASSERT_THAT(world_.scheduler().ExpireWorker("w"), IsOk());
+  ASSERT_THAT(world_.scheduler().ExpireSupervised("supervisor"), IsOk());
   const auto upload = Upload::Begin(world_.context(), header);
   EXPECT_THAT(upload, IsError(absl::StatusCode::kAborted, _));
   EXPECT_EQ(ReasonOf(upload.status()), "STALE_LEASE");
@@ -91,7 +91,7 @@ TEST_F(UploadsTest, ALeaseThatEndsDuringTheUploadIsRefusedAtTheEnd) {
       Upload::Begin(world_.context(), HeaderOf("tern-block-00000.safetensors", "content"));
   ASSERT_THAT(upload, IsOk());
   ASSERT_THAT((*upload)->Append(Bytes("content")), IsOk());
-  ASSERT_THAT(world_.scheduler().ExpireWorker("w"), IsOk());
+  ASSERT_THAT(world_.scheduler().ExpireSupervised("supervisor"), IsOk());
   FakeWorker other("other");
   ASSERT_THAT(other.Idle(world_.system()), IsOk());
   ASSERT_EQ(other.task_name(), "quantize/0");
@@ -101,7 +101,7 @@ TEST_F(UploadsTest, ALeaseThatEndsDuringTheUploadIsRefusedAtTheEnd) {
 
 TEST_F(UploadsTest, FilesOfALostLeaseAreRemoved) {
   ASSERT_THAT(Send("tern-block-00000.safetensors", "content"), IsOk());
-  ASSERT_THAT(world_.scheduler().ExpireWorker("w"), IsOk());
+  ASSERT_THAT(world_.scheduler().ExpireSupervised("supervisor"), IsOk());
   EXPECT_EQ(world_.BlobKeys(), blobs_before_);
 }
 

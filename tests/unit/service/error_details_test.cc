@@ -57,5 +57,27 @@ TEST(ErrorDetailsTest, OkStaysOk) {
   EXPECT_TRUE(WithReason(absl::OkStatus(), "ANY").ok());
 }
 
+TEST(ErrorDetailsTest, LongMessagesAreCutSoThatGrpcCarriesThem) {
+  std::string message;
+  for (int i = 0; i < 4000; ++i) message += "\u00E8";
+  const grpc::Status wire = ToGrpcStatus(InvalidField("quantization_job.spec.model", message));
+  EXPECT_EQ(wire.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  // gRPC writes each byte of the message as three, and three bytes of the details as four; of all
+  // metadata it takes 8 KiB.
+  EXPECT_LT(3 * wire.error_message().size() + wire.error_details().size() * 4 / 3, 7000U);
+  const absl::Status back = FromGrpcStatus(wire);
+  EXPECT_EQ(ReasonOf(back), "INVALID_FIELD");
+  EXPECT_EQ(DetailOf<google::rpc::BadRequest>(ToProto(back)).field_violations_size(), 1);
+}
+
+TEST(ErrorDetailsTest, BytesThatAreNotUtf8DoNotKeepAnErrorFromBeingRead) {
+  const absl::Status status = InvalidField("spec.model", "mod\xE8le is missing");
+  google::rpc::Status read;
+  ASSERT_TRUE(read.ParseFromString(ToProto(status).SerializeAsString()));
+  EXPECT_EQ(read.message(), "spec.model: mod\xEF\xBF\xBDle is missing");
+  EXPECT_EQ(DetailOf<google::rpc::BadRequest>(read).field_violations(0).description(),
+            "mod\xEF\xBF\xBDle is missing");
+}
+
 }  // namespace
 }  // namespace tern

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/unit/text/text_files.h"
 
 namespace tern {
@@ -46,7 +48,8 @@ TEST(ReadDocumentsTest, ALineOfJsonIsADocument) {
                                "{\"body\":\"x\",\"text\":\"tw\\u00f6\"}");
   EXPECT_THAT(Texts({file}), ElementsAre("one\n", "twö"));
   const auto documents = ReadDocuments({{file}}, "text");
-  EXPECT_TRUE((*documents)[0].is_line);
+  EXPECT_EQ((*documents)[0].line, 1);
+  EXPECT_EQ((*documents)[1].line, 4);
 }
 
 TEST(ReadDocumentsTest, TheTextFieldCanBeNamed) {
@@ -81,6 +84,34 @@ TEST(ReadDocumentsTest, TextThatIsNotUtf8IsRefusedWithItsPlace) {
   EXPECT_THAT(Error({Put(dir, "a.txt", "abc\xC3(")}), HasSubstr("a.txt: not UTF-8 text at byte 3"));
 }
 
+TEST(ReadDocumentsTest, TooManyDocumentsAreRefused) {
+  const TempDir dir;
+  std::string lines;
+  for (size_t i = 0; i <= kMaxDocuments; ++i) lines += "{\"\":\"a\"}\n";
+  const absl::Status status = ReadDocuments({{Put(dir, "a.jsonl", lines)}}, "").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("more than 1048576 documents"));
+}
+
+TEST(ReadDocumentsTest, AVeryLongLineIsRefused) {
+  const TempDir dir;
+  const std::string around = R"({"text":""})";
+  const std::string longest =
+      R"({"text":")" + std::string(kMaxLineBytes - around.size(), 'a') + "\"}";
+  EXPECT_EQ(Texts({Put(dir, "a.jsonl", longest)}).size(), 1u);
+  EXPECT_THAT(Error({Put(dir, "b.jsonl", "\n" + longest + " \n{" + longest)}),
+              HasSubstr("b.jsonl: line 3: 8388609 bytes; a line may have 8388608"));
+}
+
+// As one that is cut while it is read: a page by its size, and less when it is read.
+TEST(ReadDocumentsTest, ATextThatIsShorterThanItsSizeIsAnError) {
+  const std::string file = "/sys/kernel/mm/transparent_hugepage/enabled";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "needs " << file;
+  const absl::Status status = ReadDocuments({{file}}, "text").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("enabled: ends at byte"));
+}
+
 TEST(ReadDocumentsTest, AMissingFileIsNotFound) {
   EXPECT_EQ(ReadDocuments({{"/no/such/file.txt"}}, "text").status().code(),
             absl::StatusCode::kNotFound);
@@ -107,6 +138,16 @@ TEST(ReadTokenIdsTest, BothIntegerWidthsAreRead) {
       ReadTokenIds(PutTensor(dir, "b.safetensors", "input_ids", "I64", "[2,3]", wide_ids));
   ASSERT_TRUE(wide.ok()) << wide.status();
   EXPECT_EQ(wide->ids, ids);
+}
+
+TEST(ReadTokenIdsTest, IdsOfManyPiecesAreReadInOrder) {
+  const TempDir dir;
+  std::vector<int32_t> ids(300'001);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
+  const auto windows =
+      ReadTokenIds(PutTensor(dir, "a.safetensors", "input_ids", "I32", "[1,300001]", ids));
+  ASSERT_TRUE(windows.ok()) << windows.status();
+  EXPECT_EQ(windows->ids, ids);
 }
 
 TEST(ReadTokenIdsTest, OtherTensorsAreRefused) {

@@ -79,6 +79,18 @@ TEST(SentencePieceTokenizerTest, TheLibrarysReasonIsGiven) {
   EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("unk is not defined"));
 }
 
+TEST(SentencePieceTokenizerTest, ATextThatWouldTakeTooMuchMemoryIsRefusedWithTheWaysOut) {
+  const auto tokenizer =
+      ParseSentencePieceModel(ReadWhole(DataPath("tokenizers/sentencepiece-bpe/tokenizer.model")));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const absl::Status status = (*tokenizer)->Encode(std::string((2 << 20) + 1, 'a')).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("2097153 bytes"));
+  for (const char* way_out : {"JSONL", "input_ids", "tokenizer.json"}) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(way_out));
+  }
+}
+
 TEST(SentencePieceTokenizerTest, AMegabyteIsTokenized) {
   std::string text;
   while (text.size() < 1 << 20) text += "It was a very fine day, and he went home. ";
