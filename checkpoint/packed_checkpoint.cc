@@ -127,6 +127,7 @@ absl::Status PackedCheckpoint::Verify() const {
   if (!unquantized.ok()) return AsDataLoss(unquantized.status());
   const std::vector<ExpectedTensor> outer = OuterTensors(config_);
   std::vector<std::string> outer_names;
+  outer_names.reserve(outer.size());
   for (const ExpectedTensor& tensor : outer) outer_names.push_back(tensor.name);
   TERN_RETURN_IF_ERROR(CheckFileTensors(**unquantized, outer_names));
   TERN_RETURN_IF_ERROR(CheckUnquantized(**unquantized, outer));

@@ -20,7 +20,7 @@ absl::Status Corrupt(const SafetensorsReader& file, absl::string_view tensor,
 
 absl::StatusOr<TensorView> GetChecked(const SafetensorsReader& file, const std::string& name,
                                       DType dtype, const std::vector<int64_t>& shape) {
-  const absl::StatusOr<TensorView> tensor = file.Get(name);
+  absl::StatusOr<TensorView> tensor = file.Get(name);
   if (!tensor.ok()) return Corrupt(file, name, "missing");
   if (tensor->dtype != dtype) {
     return Corrupt(

@@ -95,6 +95,7 @@ absl::Status SetField(const FieldDescriptor& field, const std::string& value, Me
 
 std::vector<std::string> FieldNames(const Descriptor& descriptor) {
   std::vector<std::string> names;
+  names.reserve(descriptor.field_count());
   for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
   return names;
 }
@@ -131,6 +132,7 @@ std::string ValueHelp(const FieldDescriptor& field) {
 
 std::vector<std::string> MethodNames() {
   std::vector<std::string> names;
+  names.reserve(MethodOneof().field_count());
   for (int i = 0; i < MethodOneof().field_count(); ++i) {
     names.push_back(MethodOneof().field(i)->name());
   }

@@ -147,7 +147,7 @@ absl::Status CheckUndamaged(SqliteDatabase& database) {
 }
 
 absl::Status Apply(SqliteDatabase& database, int64_t migration) {
-  const absl::Status status = database.Execute(absl::StrCat(
+  absl::Status status = database.Execute(absl::StrCat(
       "BEGIN IMMEDIATE;", kMigrations[migration], "PRAGMA application_id = ", kApplicationId,
       "; PRAGMA user_version = ", migration + 1, "; COMMIT;"));
   if (!status.ok() && database.InTransaction()) database.Execute("ROLLBACK").IgnoreError();

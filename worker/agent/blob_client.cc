@@ -133,7 +133,7 @@ absl::Status BlobClient::ReadStream(const ReadBlobRequest& request, Download& do
     broken = download.Append(request.path(), piece);
   }
   if (!broken.ok()) context.TryCancel();
-  const absl::Status status = FromGrpcStatus(reader->Finish());
+  absl::Status status = FromGrpcStatus(reader->Finish());
   metrics_.CountRpc("ReadBlob", status.code(), absl::Now() - start);
   if (!broken.ok()) return broken;
   if (status.ok() && !download.complete()) {
@@ -161,7 +161,7 @@ absl::Status BlobClient::Write(const tern::worker::v1::Lease& lease, const std::
 
   RetryPolicy retry(timing_);
   while (true) {
-    const absl::Status status = WriteStream(header, producer, stop);
+    absl::Status status = WriteStream(header, producer, stop);
     if (status.ok()) return status;
     if (absl::Status end = retry.AfterFailure(status, stop); !end.ok()) return end;
   }

@@ -170,6 +170,48 @@ TEST_F(Bf16Test, AttentionUnderEveryMask) {
   }
 }
 
+// With bf16 activations what is compensated goes through split TF32: as good as float32.
+TEST_F(Bf16Test, CompensationLosesNothingToTheMatrixUnits) {
+  constexpr int64_t kRows = 70;
+  constexpr int64_t kColumns = 300;
+  constexpr int64_t kGroup = 128;
+  constexpr int64_t kRest = kColumns - kGroup;
+  std::vector<float> moment(kColumns * kColumns);
+  for (int64_t i = 0; i < kColumns; ++i) {
+    for (int64_t j = 0; j < kColumns; ++j) {
+      moment[i * kColumns + j] =
+          std::exp(-std::abs(static_cast<float>(i - j)) / 8) + (i == j ? 0.1f : 0.0f);
+    }
+  }
+  const Both w = Random(kRows, kColumns, 17, 1, ElementType::kF32);
+  const Both error = Random(kRows, kGroup, 18, 0.3, ElementType::kF32);
+  const Both p = Random(kGroup, kRest, 19, 0.1, ElementType::kF32);
+  const Both next_w = Unwritten(kRows, kRest, ElementType::kF32);
+  const Both next_inverse = Unwritten(kRest, kRest, ElementType::kF32);
+  std::vector<int32_t> order(kColumns);
+  for (int32_t i = 0; i < kColumns; ++i) order[i] = (i * 7 + 5) % kColumns;
+  for (const auto& [backend, is_cpu] : {std::pair{cpu_.get(), true}, {device_.get(), false}}) {
+    const auto of = [is_cpu = is_cpu](const Both& both) { return is_cpu ? both.cpu : both.device; };
+    TernaryOps& ops = backend->ternary();
+    const Tensor columns = Upload(*backend, ElementType::kI32, order, 1, kColumns);
+    const Tensor failures = Upload(*backend, ElementType::kI32, std::vector<int32_t>{0}, 1, 1);
+    const Tensor inverse = EmptyFloats(*backend, kColumns, kColumns);
+    const Tensor u_bb = EmptyFloats(*backend, kGroup, kGroup);
+    const Tensor u_bb_inverse = EmptyFloats(*backend, kGroup, kGroup);
+    const Tensor u_br = EmptyFloats(*backend, kGroup, kRest);
+    ASSERT_TRUE(ops.InvertDamped(UploadFloats(*backend, moment, kColumns, kColumns), 0.01, inverse)
+                    .value());
+    ASSERT_TRUE(
+        ops.DowndateInverse(inverse, columns, u_bb, u_bb_inverse, u_br, of(next_inverse), failures)
+            .ok());
+    ASSERT_TRUE(ops.CompensateColumns(of(w), columns, of(error), u_bb_inverse, u_br, of(p),
+                                      Compensation::kExact, of(next_w))
+                    .ok());
+  }
+  EXPECT_LT(Error(next_inverse), 1e-4);
+  EXPECT_LT(Error(next_w), 1e-5);
+}
+
 TEST_F(Bf16Test, ATernaryWeightIsUnpackedToItsNearestValues) {
   const int64_t n = 21;
   const int64_t m = 103;

@@ -1,6 +1,9 @@
 #ifndef TERN_WORKER_BACKEND_CUDA_CUDA_TERNARY_OPS_H_
 #define TERN_WORKER_BACKEND_CUDA_CUDA_TERNARY_OPS_H_
 
+#include <cstdint>
+#include <span>
+
 #include "worker/backend/cuda/device_context.h"
 #include "worker/backend/cuda/matrix_product.h"
 #include "worker/backend/ternary_ops.h"
@@ -9,9 +12,10 @@ namespace tern {
 
 class CudaTernaryOps final : public TernaryOps {
  public:
-  // `measuring`: of sums that are only reported.
-  CudaTernaryOps(DeviceContext& device, Arithmetic measuring)
-      : device_(device), measuring_(measuring) {}
+  // kTf32: products that only measure are made of TF32, and those that compensate of split TF32,
+  // whose rounding does not show beside that of bf16 activations.
+  CudaTernaryOps(DeviceContext& device, Arithmetic arithmetic)
+      : device_(device), arithmetic_(arithmetic) {}
 
   absl::Status Diagonal(const Tensor& h, const Tensor& diagonal) override;
   absl::Status GatherColumns(const Tensor& from, const Tensor& columns, const Tensor& to) override;
@@ -50,8 +54,16 @@ class CudaTernaryOps final : public TernaryOps {
   absl::Status Factor(const Tensor& a, const Tensor& u, const Tensor& inverse,
                       const Tensor& failures);
 
+  // next += factor·left·right [+ left2·right2], through split TF32 where the arithmetic allows it.
+  struct Term {
+    const Tensor& left;   // [n,k]
+    const Tensor& right;  // [k,m]
+    float factor;
+  };
+  absl::Status AddProducts(std::span<const Term> terms, const Tensor& to, const char* operation);
+
   DeviceContext& device_;
-  const Arithmetic measuring_;
+  const Arithmetic arithmetic_;
 };
 
 }  // namespace tern

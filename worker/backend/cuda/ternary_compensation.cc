@@ -1,3 +1,4 @@
+#include <array>
 #include <cassert>
 #include <vector>
 
@@ -95,7 +96,18 @@ absl::Status CudaTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor
   TERN_RETURN_IF_ERROR(Multiply(device_.cublas(), DeviceMatrix(u_bb_inverse).Transposed(),
                                 DeviceMatrix(rows).Block(0, g, g, rest), 1, 0, factor,
                                 "downdate: U_BR"));
-  return Multiply(device_.cublas(), factor.Transposed(), factor, -1, 1, next, "downdate");
+  if (arithmetic_ == Arithmetic::kExact) {
+    return Multiply(device_.cublas(), factor.Transposed(), factor, -1, 1, next, "downdate");
+  }
+  // Both sides' parts below each other, the left one's turned over by the product.
+  TERN_ASSIGN_OR_RETURN(const Tensor left, Floats(3 * g, rest));
+  TERN_ASSIGN_OR_RETURN(const Tensor right, Floats(3 * g, rest));
+  LaunchSplitRight(device_.stream(), u_br.data<float>(), g, rest, right.data<float>());
+  LaunchSplitLeft(device_.stream(), u_br.data<float>(), 1, g * rest, 1, left.data<float>(),
+                  3 * g * rest);
+  TERN_RETURN_IF_ERROR(Launched("downdate: split"));
+  return Multiply(device_.cublas(), DeviceMatrix(left).Transposed(), right, -1, 1, next, "downdate",
+                  Arithmetic::kTf32);
 }
 
 absl::Status CudaTernaryOps::AsymmetryTerm(const Tensor& cross, const Tensor& h,
@@ -126,6 +138,31 @@ absl::Status CudaTernaryOps::AsymmetryTerm(const Tensor& cross, const Tensor& h,
   return Multiply(cublas, inner, u_br, factor, 1, p, "asymmetry");
 }
 
+absl::Status CudaTernaryOps::AddProducts(std::span<const Term> terms, const Tensor& to,
+                                         const char* operation) {
+  if (arithmetic_ == Arithmetic::kExact) {
+    for (const Term& term : terms) {
+      TERN_RETURN_IF_ERROR(
+          Multiply(device_.cublas(), term.left, term.right, term.factor, 1, to, operation));
+    }
+    return absl::OkStatus();
+  }
+  const int64_t k = terms[0].left.cols();
+  const int64_t depth = 3 * k * static_cast<int64_t>(terms.size());
+  TERN_ASSIGN_OR_RETURN(const Tensor left, Floats(to.rows(), depth));
+  TERN_ASSIGN_OR_RETURN(const Tensor right, Floats(depth, to.cols()));
+  for (size_t i = 0; i < terms.size(); ++i) {
+    const int64_t first = 3 * k * static_cast<int64_t>(i);
+    assert(terms[i].left.cols() == k && terms[i].right.rows() == k);
+    LaunchSplitLeft(device_.stream(), terms[i].left.data<float>(), to.rows(), k, terms[i].factor,
+                    left.data<float>() + first, depth);
+    LaunchSplitRight(device_.stream(), terms[i].right.data<float>(), k, to.cols(),
+                     right.Rows(first, 3 * k).data<float>());
+  }
+  TERN_RETURN_IF_ERROR(Launched(operation));
+  return Multiply(device_.cublas(), left, right, 1, 1, to, operation, Arithmetic::kTf32);
+}
+
 absl::Status CudaTernaryOps::CompensateColumns(const Tensor& w, const Tensor& order,
                                                const Tensor& error, const Tensor& u_bb_inverse,
                                                const Tensor& u_br, const Tensor& p,
@@ -149,13 +186,13 @@ absl::Status CudaTernaryOps::CompensateColumns(const Tensor& w, const Tensor& or
                           f.data<float>());
     TERN_RETURN_IF_ERROR(Launched("compensate: scale"));
   }
-  TERN_RETURN_IF_ERROR(Multiply(cublas, f, u_br, -1, 1, next, "compensate"));
-  if (p.empty()) return absl::OkStatus();
+  if (p.empty()) return AddProducts(std::array{Term{f, u_br, -1}}, next, "compensate");
 
-  // F has been used: its memory takes W_B.
-  LaunchGatherColumns(device_.stream(), w.data<float>(), n, w.cols(), columns, g, f.data<float>());
+  TERN_ASSIGN_OR_RETURN(const Tensor w_b, Floats(n, g));
+  LaunchGatherColumns(device_.stream(), w.data<float>(), n, w.cols(), columns, g,
+                      w_b.data<float>());
   TERN_RETURN_IF_ERROR(Launched("compensate: gather group"));
-  return Multiply(cublas, f, p, 1, 1, next, "compensate: asymmetry");
+  return AddProducts(std::array{Term{f, u_br, -1}, Term{w_b, p, 1}}, next, "compensate");
 }
 
 absl::StatusOr<double> CudaTernaryOps::OutputEnergy(const Tensor& w, const Tensor& w_hat,
@@ -171,7 +208,7 @@ absl::StatusOr<double> CudaTernaryOps::OutputEnergy(const Tensor& w, const Tenso
   }
   TERN_ASSIGN_OR_RETURN(const Tensor product, Floats(w.rows(), m));
   TERN_RETURN_IF_ERROR(
-      Multiply(device_.cublas(), error, h, 1, 0, product, "output energy", measuring_));
+      Multiply(device_.cublas(), error, h, 1, 0, product, "output energy", arithmetic_));
   TERN_ASSIGN_OR_RETURN(const Tensor partials,
                         Bytes(kEnergyPartials * static_cast<int64_t>(sizeof(double))));
   LaunchDotPartials(device_.stream(), error.data<float>(), product.data<float>(), w.elements(),
