@@ -33,11 +33,13 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
   workers.arguments =
       [server = LocalAddress(options.listen, api.port()), threads = options.worker_threads,
        drain = std::max(absl::ZeroDuration(), options.drain_timeout - kWorkerHeadStart),
-       metrics_base = options.local_worker_metrics_base,
+       metrics_base = options.local_worker_metrics_base, on_cuda = options.worker_device == "cuda",
        log_level = AbslUnparseFlag(options.log_level)](int slot) {
         const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
         return std::vector<std::string>{
-            absl::StrCat("--server=", server), absl::StrCat("--metrics=127.0.0.1:", metrics_port),
+            absl::StrCat("--server=", server),
+            absl::StrCat("--metrics=127.0.0.1:", metrics_port),
+            absl::StrCat("--device=", on_cuda ? absl::StrCat("cuda:", slot) : "cpu"),
             absl::StrCat("--threads=", threads),
             absl::StrCat("--drain-timeout=", absl::FormatDuration(drain)),
             absl::StrCat("--log-level=", log_level)};

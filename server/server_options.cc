@@ -33,6 +33,8 @@ ABSL_FLAG(int32_t, max_worker_deaths, 20, "Workers lost by a task that fail its 
 ABSL_FLAG(int32_t, local_workers, 0, "Worker processes to start beside the server. At most 256.");
 ABSL_FLAG(int32_t, worker_threads, 0,
           "Threads of each local worker; 0 shares this machine's cores among them.");
+ABSL_FLAG(std::string, worker_device, "cpu",
+          "What local workers compute on: cpu, or cuda: local worker number i on cuda:i.");
 ABSL_FLAG(std::string, worker_binary, "",
           "Program of local workers. Empty: tern-worker beside this program.");
 ABSL_FLAG(int32_t, local_worker_metrics_base, -1,
@@ -149,6 +151,7 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   options.max_worker_deaths = absl::GetFlag(FLAGS_max_worker_deaths);
   options.local_workers = absl::GetFlag(FLAGS_local_workers);
   options.worker_threads = absl::GetFlag(FLAGS_worker_threads);
+  options.worker_device = absl::GetFlag(FLAGS_worker_device);
   options.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   options.local_worker_metrics_base = absl::GetFlag(FLAGS_local_worker_metrics_base);
   options.port_file = absl::GetFlag(FLAGS_port_file);
@@ -158,6 +161,10 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   TERN_RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   TERN_RETURN_IF_ERROR(CheckAddress("metrics", options.metrics));
   TERN_RETURN_IF_ERROR(CheckRanges(options));
+  if (options.worker_device != "cpu" && options.worker_device != "cuda") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worker-device: \"", options.worker_device, "\" is not cpu or cuda"));
+  }
   TERN_ASSIGN_OR_RETURN(options.input_roots,
                         ParseInputRoots(absl::GetFlag(FLAGS_input_roots), options.listen));
   TERN_ASSIGN_OR_RETURN(options.worker_binary, FindWorkerBinary(options));

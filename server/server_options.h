@@ -24,6 +24,7 @@ struct ServerOptions {
   int32_t max_worker_deaths = 0;
   int local_workers = 0;
   int worker_threads = 0;
+  std::string worker_device;
   std::string worker_binary;
   int local_worker_metrics_base = 0;
   std::string port_file;

@@ -1,6 +1,7 @@
 #include "server/jobs/planner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "checkpoint/model_layout.h"
@@ -14,6 +15,8 @@ namespace {
 // as the number of operations that take as long.
 constexpr double kOperationsPerWeightScanned = 20;
 constexpr double kOperationsPerWeightFitted = 2000;
+
+constexpr double kRounding = 1e-6;  // of a number of blocks
 
 double EmbeddingWeights(const ModelConfig& config) {
   return static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
@@ -75,20 +78,40 @@ std::vector<TaskRecord> EvaluateTasks(const v1::QuantizationSpec& spec, const Mo
 
 }  // namespace
 
-std::vector<ShardRange> CutShards(int32_t blocks, int32_t shards) {
-  std::vector<ShardRange> ranges;
-  int32_t first = 0;
-  for (int32_t shard = 0; shard < shards; ++shard) {
-    const int32_t size = blocks / shards + (shard < blocks % shards ? 1 : 0);
-    ranges.push_back({first, first + size});
-    first += size;
+std::vector<ShardRange> CutShards(int32_t blocks, int32_t shards, double block_cost,
+                                  double prefix_cost) {
+  // The shards when each takes as many blocks as cost no more than `limit`; none when that leaves
+  // blocks over, or a shard without any.
+  const auto cut = [&](double limit) {
+    std::vector<ShardRange> ranges;
+    int32_t first = 0;
+    for (int32_t shard = 0; shard < shards; ++shard) {
+      const int32_t most = blocks - first - (shards - 1 - shard);
+      const double fit = std::floor((limit - prefix_cost * first) / block_cost + kRounding);
+      const auto size = static_cast<int32_t>(std::min<double>(most, fit));
+      if (size < 1) return std::vector<ShardRange>();
+      ranges.push_back({first, first + size});
+      first += size;
+    }
+    return first == blocks ? ranges : std::vector<ShardRange>();
+  };
+  std::vector<double> limits;  // what a shard can cost
+  limits.reserve(static_cast<size_t>(blocks) * blocks);
+  for (int32_t first = 0; first < blocks; ++first) {
+    for (int32_t size = 1; size <= blocks - first; ++size) {
+      limits.push_back(prefix_cost * first + block_cost * size);
+    }
   }
-  return ranges;
+  std::sort(limits.begin(), limits.end());
+  return cut(*std::partition_point(limits.begin(), limits.end(),
+                                   [&](double limit) { return cut(limit).empty(); }));
 }
 
 std::vector<TaskRecord> PlanTasks(const v1::QuantizationSpec& spec, const ModelConfig& config) {
   const auto blocks = static_cast<int32_t>(config.num_blocks);
-  const std::vector<ShardRange> shards = CutShards(blocks, spec.shards());
+  const double one_block = QuantizeCost(spec, config, 0, /*begins_shard=*/false);
+  const double prefix_block = QuantizeCost(spec, config, 1, /*begins_shard=*/true) - one_block;
+  const std::vector<ShardRange> shards = CutShards(blocks, spec.shards(), one_block, prefix_block);
 
   TaskRecord scan = NewTask(TaskKind::kScan, 0, kScanTask);
   scan.state = TaskState::kReady;

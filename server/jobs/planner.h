@@ -17,7 +17,8 @@ inline constexpr int64_t kEvaluationPartTokens = 32768;
 //   scan                      first
 //   quantize/b                after the scan, and after quantize/b-1 unless b begins a shard
 //   assemble, evaluate/part   after every block; the parts are whole windows in order
-// Shards are contiguous and their numbers of blocks differ by at most one, the longer ones first.
+// Shards are contiguous, cut so that the dearest is as cheap as can be: a later one has fewer
+// blocks, as it begins with a forward pass through all blocks before it.
 // `cost` is proportional to the expected work. The tasks depend on the spec and the model alone,
 // never on what workers there are; job_uid and job_number are left to the caller. Pure.
 //
@@ -29,7 +30,10 @@ struct ShardRange {
   int32_t first = 0;
   int32_t end = 0;
 };
-std::vector<ShardRange> CutShards(int32_t blocks, int32_t shards);
+// blocks ≥ shards ≥ 1. A shard of n blocks from `first` on costs prefix_cost·first + block_cost·n,
+// prefix_cost ≤ block_cost: quantizing a block takes more than a forward pass through it.
+std::vector<ShardRange> CutShards(int32_t blocks, int32_t shards, double block_cost,
+                                  double prefix_cost);
 
 }  // namespace tern
 

@@ -1,5 +1,6 @@
 #include "worker/agent/job_task_runner.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,6 +45,9 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
     if (!same.ok()) result = same;
   }
   ReturnFreeMemory();
+  if (const std::optional<DeviceMemory> memory = tools_.backend.memory(); memory.has_value()) {
+    tools_.metrics.SetDevicePeakBytes(memory->peak);
+  }
 
   TaskOutcome outcome;
   if (!result.ok()) {

@@ -48,6 +48,12 @@ struct WorkerMetrics::Families {
         resident_bytes(GaugeFamily(registry, "tern_worker_resident_memory_bytes",
                                    "Resident memory of the process.")
                            .Add({})),
+        device_peak_bytes(
+            GaugeFamily(
+                registry, "tern_worker_device_memory_peak_bytes",
+                "The most of the device's own memory that tensors took at one time; 0 where "
+                "it has none.")
+                .Add({})),
         rebuilds(CounterFamily(registry, "tern_worker_state_rebuilds_total",
                                "Calibration states made by running committed blocks again.")
                      .Add({})),
@@ -74,6 +80,7 @@ struct WorkerMetrics::Families {
   Gauge& busy;
   Gauge& warm_shards;
   Gauge& resident_bytes;
+  Gauge& device_peak_bytes;
   Counter& rebuilds;
   Family<Histogram>& block_seconds;
   Counter& calibrated_tokens;
@@ -108,6 +115,10 @@ void WorkerMetrics::SetWarmShards(int64_t shards) {
 
 void WorkerMetrics::SetResidentBytes(int64_t bytes) {
   families_->resident_bytes.Set(static_cast<double>(bytes));
+}
+
+void WorkerMetrics::SetDevicePeakBytes(int64_t bytes) {
+  families_->device_peak_bytes.Set(static_cast<double>(bytes));
 }
 
 void WorkerMetrics::CountStateRebuild() { families_->rebuilds.Increment(); }

@@ -29,6 +29,7 @@ class WorkerMetrics {
   void SetBusy(bool busy);
   void SetWarmShards(int64_t shards);
   void SetResidentBytes(int64_t bytes);
+  void SetDevicePeakBytes(int64_t bytes);
   void CountStateRebuild();
 
   // Of a finished block.

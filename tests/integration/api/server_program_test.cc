@@ -174,7 +174,7 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
   EXPECT_EQ(server->Wait().ToString(), "exit code 0");
   const std::string log = ReadAll(folder_.File("log"));
   EXPECT_TRUE(absl::StartsWith(
-      log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --threads=3 ",
+      log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --device=cpu --threads=3 ",
                         "--drain-timeout=27s --log-level=warning --supervisor=")))
       << log;
   EXPECT_TRUE(absl::EndsWith(log, "drained\n")) << log;

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "checkpoint/model_config.h"
 #include "server/jobs/task_names.h"
@@ -59,7 +61,42 @@ TEST(PlannerTest, OneShardIsAChain) {
   EXPECT_THAT(tasks["assemble"].dependents, IsEmpty());
 }
 
-TEST(PlannerTest, ShardsAreContiguousAndNearlyEqual) {
+std::vector<int32_t> Sizes(const std::vector<ShardRange>& shards) {
+  std::vector<int32_t> sizes;
+  for (const ShardRange& shard : shards) sizes.push_back(shard.end - shard.first);
+  return sizes;
+}
+
+TEST(PlannerTest, ShardsOfEqualCostAreOfEqualSize) {
+  EXPECT_THAT(Sizes(CutShards(8, 4, 1, 0)), ElementsAre(2, 2, 2, 2));
+  EXPECT_THAT(Sizes(CutShards(5, 5, 1, 10)), ElementsAre(1, 1, 1, 1, 1));
+  EXPECT_THAT(Sizes(CutShards(7, 1, 1, 0.2)), ElementsAre(7));
+}
+
+TEST(PlannerTest, AShardsPrefixIsCountedIn) {
+  // Costs 10, 10.9, 10.61 and 10.94; with 8 blocks each the last would cost 12.56.
+  EXPECT_THAT(Sizes(CutShards(32, 4, 1, 0.19)), ElementsAre(10, 9, 7, 6));
+}
+
+TEST(PlannerTest, NoCutIsCheaper) {
+  constexpr int32_t kBlocks = 9;
+  for (const double prefix : {0.0, 0.1, 0.3, 0.9, 1.0}) {
+    const auto cost = [&](int32_t first, int32_t end) { return prefix * first + (end - first); };
+    double least = 1e9;
+    for (int32_t a = 1; a < kBlocks - 1; ++a) {
+      for (int32_t b = a + 1; b < kBlocks; ++b) {
+        least = std::min(least, std::max({cost(0, a), cost(a, b), cost(b, kBlocks)}));
+      }
+    }
+    double dearest = 0;
+    for (const ShardRange& shard : CutShards(kBlocks, 3, 1, prefix)) {
+      dearest = std::max(dearest, cost(shard.first, shard.end));
+    }
+    EXPECT_NEAR(dearest, least, 1e-9) << prefix;
+  }
+}
+
+TEST(PlannerTest, TasksKnowTheirShard) {
   auto tasks = Plan(Spec(3), 7);
   EXPECT_THAT(tasks["scan"].dependents, ElementsAre("quantize/0", "quantize/3", "quantize/5"));
   const int32_t first[] = {0, 0, 0, 3, 3, 5, 5};
