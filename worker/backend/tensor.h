@@ -14,17 +14,17 @@ enum class ElementType { kF32, kBF16, kF16, kI32, kI8, kU8 };
 
 inline constexpr int64_t SizeOf(ElementType type) {
   switch (type) {
-    case ElementType::kF32:
-    case ElementType::kI32:
-      return 4;
     case ElementType::kBF16:
     case ElementType::kF16:
       return 2;
     case ElementType::kI8:
     case ElementType::kU8:
       return 1;
+    case ElementType::kF32:
+    case ElementType::kI32:
+      break;
   }
-  return 0;
+  return 4;
 }
 
 // A row-major, densely packed rows × cols matrix in a backend's memory. A handle: copies and views

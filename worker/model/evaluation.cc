@@ -1,7 +1,7 @@
 #include "worker/model/evaluation.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cassert>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -13,9 +13,6 @@
 
 namespace tern {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
 
 constexpr int64_t kLogitBytes = int64_t{128} << 20;  // of one stream
 
@@ -41,6 +38,7 @@ class Evaluation {
     }
     const int64_t window_bytes =
         windows_.length * config().hidden_size * SizeOf(ElementType::kF32) * Streams();
+    assert(window_bytes > 0);
     const int64_t pass = std::max<int64_t>(1, options_.hidden_state_bytes / window_bytes);
     total_ = WindowCount() * (config().num_blocks + 1);
     for (int64_t first = 0; first < WindowCount(); first += pass) {
@@ -62,7 +60,6 @@ class Evaluation {
     const std::span<const int32_t> ids =
         windows_.ids.subspan(first_window * windows_.length, windows * windows_.length);
     std::vector<Stream> streams;
-    const auto start = Clock::now();
     for (const auto& [source, nll] : {std::pair{models_.full, &EvaluationSums::nll_full},
                                       {models_.quantized, &EvaluationSums::nll_quantized}}) {
       if (source == nullptr) continue;
@@ -72,11 +69,7 @@ class Evaluation {
     for (int64_t block = 0; block < config().num_blocks; ++block) {
       TERN_RETURN_IF_ERROR(RunBlock(block, streams));
     }
-    const auto forward_end = Clock::now();
-    TERN_RETURN_IF_ERROR(RunHead(ids, streams));
-    sums_.forward_seconds += Seconds(forward_end - start).count();
-    sums_.head_seconds += Seconds(Clock::now() - forward_end).count();
-    return absl::OkStatus();
+    return RunHead(ids, streams);
   }
 
   absl::Status RunBlock(int64_t block, const std::vector<Stream>& streams) {

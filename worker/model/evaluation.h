@@ -32,8 +32,6 @@ struct EvaluationSums {
   double nll_full = 0;       // 0 without `full`
   double nll_quantized = 0;  // 0 without `quantized`
   double kl = 0;             // Σ KL(full ‖ quantized); 0 unless both are given
-  double forward_seconds = 0;
-  double head_seconds = 0;  // final norm, logits and losses
 };
 
 struct EvaluationOptions {

@@ -120,7 +120,6 @@ class BlockQuantization {
     if (energy > 0) metrics.relative_error = error / energy;
     metrics.bits_per_weight = 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
     metrics.tokens = state_.tokens();
-    metrics.windows = state_.tokens() / state_.window_length;
   }
 
   Backend& backend_;

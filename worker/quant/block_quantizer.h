@@ -21,10 +21,9 @@ namespace tern {
 // How a block came out.
 struct BlockMetrics {
   std::map<LinearKind, LayerMetrics> layers;
-  double relative_error = 0;   // Σ output_error / Σ output_energy over its layers
-  double bits_per_weight = 0;  // of its linear layers, from stored bytes
-  int64_t windows = 0;         // calibrated on
-  int64_t tokens = 0;
+  double relative_error = 0;              // Σ output_error / Σ output_energy over its layers
+  double bits_per_weight = 0;             // of its linear layers, from stored bytes
+  int64_t tokens = 0;                     // calibrated on
   std::map<std::string, double> seconds;  // by stage (stage_clock.h)
 };
 

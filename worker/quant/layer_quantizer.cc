@@ -110,7 +110,9 @@ absl::StatusOr<QuantizedLayer> LayerQuantizer::Quantize(const Tensor& weight,
   TERN_ASSIGN_OR_RETURN(quantized.layer,
                         DownloadLayer(backend_, packed, weight.cols(), options_.group_size));
   LayerMetrics& metrics = quantized.metrics;
-  metrics.damping = options_.damping * std::pow(10.0, metrics.damping_raises);
+  if (!metrics.compensation_lost) {
+    metrics.damping = options_.damping * std::pow(10.0, metrics.damping_raises);
+  }
   metrics.dead_inputs = static_cast<int64_t>(dead_inputs_.size());
   metrics.itf_rounds =
       static_cast<double>(fit->rounds) / static_cast<double>(fit->alpha.elements());

@@ -20,7 +20,7 @@ struct LayerMetrics {
   double output_energy = 0;        // tr(W·H·Wᵀ)
   double relative_error = 0;       // the former over the latter; 0 where both are
   double bits_per_weight = 0;      // from stored bytes, permutation included
-  double damping = 0;              // used, in shares of H's mean diagonal
+  double damping = 0;              // used, in shares of H's mean diagonal; 0: compensation lost
   int damping_raises = 0;          // tenfold each, until every factorisation succeeded
   bool compensation_lost = false;  // none did: groups were quantized without compensation
   int64_t dead_inputs = 0;         // inputs that calibration never saw other than 0

@@ -70,7 +70,6 @@ TEST_F(BlockQuantizerTest, QuantizesEveryLayerAndMeasuresIt) {
   }
   EXPECT_DOUBLE_EQ(block.metrics.relative_error, error / energy);
   EXPECT_NEAR(block.metrics.bits_per_weight, bits / weights, 1e-12);
-  EXPECT_EQ(block.metrics.windows, 8);
   EXPECT_EQ(block.metrics.tokens, 8 * DemoModel::kWindowLength);
 }
 

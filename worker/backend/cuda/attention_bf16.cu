@@ -20,6 +20,7 @@ __device__ __forceinline__ void StoreRows(WarpRows<kHeadDim>& rows, int warp_row
                                           __nv_bfloat16* head, int64_t stride) {
   using T = Tiling<kHeadDim>;
   const int lane = ThreadIndex() % 32;
+  __syncwarp();  // the queries have been read by every lane
 #pragma unroll
   for (int m = 0; m < T::kRowBlocks; ++m) {
 #pragma unroll
