@@ -133,7 +133,7 @@ Command InspectCommand() {
 Command VerifyCommand() {
   return {
       {.name = "verify",
-       .summary = "Checks every byte of a checkpoint",
+       .summary = "Checks every byte of a checkpoint but its report",
        .positionals = {"DIR"},
        .options = {OutputOption()},
        .notes = "Sizes and digests against tern-manifest.json, then every layer's rules. Prints\n"

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "checkpoint/status_macros.h"
 #include "worker/quant/layer_fit.h"
 #include "worker/quant/pack_layer.h"
@@ -18,20 +19,29 @@ struct InputStatistics {
   double mean_diagonal = 1;  // over the inputs that are not dead
 };
 
-absl::StatusOr<InputStatistics> ReadDiagonal(Backend& backend, const Tensor& hessian) {
-  const int64_t m = hessian.rows();
+// The diagonal of `moment`, which `name`s it in errors, and which must be finite.
+absl::StatusOr<std::vector<float>> ReadDiagonal(Backend& backend, absl::string_view name,
+                                                const Tensor& moment) {
+  const int64_t m = moment.rows();
   TERN_ASSIGN_OR_RETURN(const Tensor diagonal, backend.Allocate(ElementType::kF32, 1, m));
-  TERN_RETURN_IF_ERROR(backend.ternary().Diagonal(hessian, diagonal));
+  TERN_RETURN_IF_ERROR(backend.ternary().Diagonal(moment, diagonal));
   std::vector<float> values(m);
   TERN_RETURN_IF_ERROR(backend.Download(diagonal, values.data()));
+  for (int64_t j = 0; j < m; ++j) {
+    if (std::isfinite(values[j])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": the second moment of input ", j, " is ", values[j],
+                     ": the model's hidden states overflow on the calibration text"));
+  }
+  return values;
+}
+
+absl::StatusOr<InputStatistics> MeasureInputs(Backend& backend, const Tensor& hessian) {
+  const int64_t m = hessian.rows();
+  TERN_ASSIGN_OR_RETURN(const std::vector<float> values, ReadDiagonal(backend, "hessian", hessian));
   InputStatistics statistics;
   double sum = 0;
   for (int64_t j = 0; j < m; ++j) {
-    if (!std::isfinite(values[j])) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("hessian: the second moment of input ", j, " is ", values[j],
-                       ": the model's hidden states overflow on the calibration text"));
-    }
     if (values[j] > 0) {
       sum += values[j];
     } else {
@@ -64,7 +74,10 @@ absl::StatusOr<LayerQuantizer> LayerQuantizer::Create(Backend& backend,
                                                       StageClock& clock) {
   TERN_RETURN_IF_ERROR(ValidateOptions(options));
   assert(options.gptaq == 0 || !cross.empty());
-  TERN_ASSIGN_OR_RETURN(InputStatistics statistics, ReadDiagonal(backend, hessian));
+  TERN_ASSIGN_OR_RETURN(InputStatistics statistics, MeasureInputs(backend, hessian));
+  if (options.gptaq > 0) {
+    TERN_RETURN_IF_ERROR(ReadDiagonal(backend, "full-precision stream", cross).status());
+  }
   return LayerQuantizer(backend, options, hessian, options.gptaq > 0 ? cross : Tensor(),
                         statistics.mean_diagonal, std::move(statistics.dead), clock);
 }
@@ -133,6 +146,9 @@ absl::Status LayerQuantizer::Measure(const Tensor& weight, const PackedTernary& 
   TERN_RETURN_IF_ERROR(ops.Unpack(packed, options_.group_size, stored));
   TERN_ASSIGN_OR_RETURN(metrics.output_error, ops.OutputEnergy(weight, stored, hessian_));
   TERN_ASSIGN_OR_RETURN(metrics.output_energy, ops.OutputEnergy(weight, Tensor(), hessian_));
+  if (!std::isfinite(metrics.output_error) || !std::isfinite(metrics.output_energy)) {
+    return absl::InvalidArgumentError("weight: its outputs overflow on the calibration text");
+  }
   if (metrics.output_energy > 0) {
     metrics.relative_error = metrics.output_error / metrics.output_energy;
   }

@@ -254,6 +254,20 @@ TEST_F(LayerQuantizerTest, MomentsThatAreNotFiniteAreRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("input 3"));
 }
 
+TEST_F(LayerQuantizerTest, AFullPrecisionStreamThatOverflowsIsRefused) {
+  cross_(7, 7) = std::numeric_limits<double>::quiet_NaN();
+  const absl::Status status = TryQuantize().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("full-precision stream"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("input 7"));
+}
+
+// Finite, but past what fp16 grids hold and what float32 sums of products do.
+TEST_F(LayerQuantizerTest, WeightsWhoseOutputsOverflowAreRefused) {
+  for (double& value : weight_.values()) value *= 1e37;
+  EXPECT_EQ(TryQuantize().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(LayerQuantizerTest, WeightsThatAreNotFiniteAreRefused) {
   weight_(2, 2) = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(TryQuantize().status().code(), absl::StatusCode::kInvalidArgument);

@@ -54,12 +54,14 @@ class CudaTernaryOps final : public TernaryOps {
   absl::Status Factor(const Tensor& a, const Tensor& u, const Tensor& inverse,
                       const Tensor& failures);
 
-  // next += factor·left·right [+ left2·right2], through split TF32 where the arithmetic allows it.
+  // factor·left·right.
   struct Term {
     const Tensor& left;   // [n,k]
     const Tensor& right;  // [k,m]
     float factor;
   };
+  // Adds the terms, whose k are equal, to to[n,m]; in one product of split TF32 where the
+  // arithmetic allows it.
   absl::Status AddProducts(std::span<const Term> terms, const Tensor& to, const char* operation);
 
   DeviceContext& device_;
