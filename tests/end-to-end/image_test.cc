@@ -6,11 +6,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "tests/shared_data.h"
 #include "tests/temp_dir.h"
 
@@ -39,12 +41,19 @@ class ImageTest : public testing::Test {
               0)
         << Content(folder_.File("output"));
     const std::string dockerfile = Content(std::string(TERN_SOURCE_DIR) + "/Dockerfile");
-    std::smatch copy;
-    ASSERT_TRUE(std::regex_search(
-        dockerfile, copy, std::regex("COPY --from=build /opt/tern/(\\S*) /usr/local/(\\S*)")));
-    fs::create_directories(local_ + copy[2].str());
-    fs::copy(folder_.File("opt/tern/") + copy[1].str(), local_ + copy[2].str(),
-             fs::copy_options::recursive);
+    // COPY --from=build /opt/tern/FROM /usr/local/TO
+    std::vector<std::string> copy;
+    for (const absl::string_view line : absl::StrSplit(dockerfile, '\n')) {
+      if (absl::StartsWith(line, "COPY --from=build ")) copy = absl::StrSplit(line, ' ');
+    }
+    ASSERT_EQ(copy.size(), 4U);
+    absl::string_view from = copy[2];
+    absl::string_view to = copy[3];
+    ASSERT_TRUE(absl::ConsumePrefix(&from, "/opt/tern/"));
+    ASSERT_TRUE(absl::ConsumePrefix(&to, "/usr/local/"));
+    const std::string target = absl::StrCat(local_, to);
+    fs::create_directories(target);
+    fs::copy(absl::StrCat(folder_.File("opt/tern/"), from), target, fs::copy_options::recursive);
     fs::remove_all(folder_.File("opt"));
   }
 
