@@ -9,6 +9,7 @@
 #include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/block_stages.h"
 #include "proto/service/job_inputs.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
@@ -45,10 +46,10 @@ class BlockComputation {
     if (state.has_value()) {
       computed.state = *std::move(state);
     } else {
-      progress_.EnterStage("rebuild");
+      progress_.EnterStage(kRebuildStage);
       TERN_ASSIGN_OR_RETURN(computed.state, Rebuild());
     }
-    progress_.EnterStage("load");
+    progress_.EnterStage(kLoadStage);
     TERN_ASSIGN_OR_RETURN(computed.quantized, Quantize(computed.state));
     computed.seconds = progress_.seconds();
     return computed;
@@ -156,7 +157,7 @@ class BlockTask {
   }
 
   absl::Status Upload(const BlockLayers& layers) {
-    progress_.EnterStage("upload");
+    progress_.EnterStage(kUploadStage);
     const std::string file = BlockFileName(block_);
     const absl::Status written = tools_.blobs.Write(
         task_.lease(), file,

@@ -63,6 +63,10 @@ absl::StatusOr<std::unique_ptr<Backend>> CreateOnCpu(const DeviceOptions& option
   if (options.activation_type.value_or(ElementType::kF32) != ElementType::kF32) {
     return absl::InvalidArgumentError("device \"cpu\" computes in float32 only");
   }
+  if (options.memory_limit != 0) {
+    return absl::InvalidArgumentError(
+        "device \"cpu\" has no memory of its own that could be limited (--device-memory)");
+  }
   if (absl::Status status = CheckCpu(); !status.ok()) return status;
   return CreateCpuBackend(options.threads);
 }

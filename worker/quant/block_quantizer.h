@@ -24,7 +24,7 @@ struct BlockMetrics {
   double relative_error = 0;              // Σ output_error / Σ output_energy over its layers
   double bits_per_weight = 0;             // of its linear layers, from stored bytes
   int64_t tokens = 0;                     // calibrated on
-  std::map<std::string, double> seconds;  // by stage (stage_clock.h)
+  std::map<std::string, double> seconds;  // by stage (block_stages.h)
 };
 
 struct QuantizedBlock {

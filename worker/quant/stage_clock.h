@@ -9,20 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/block_stages.h"  // the names of stages, for those who enter them
 #include "worker/backend/backend.h"
 
 namespace tern {
 
-// The stages of quantizing a block, as metrics and reports name them.
-inline constexpr char kForwardStage[] = "forward";        // hidden states through the block
-inline constexpr char kMomentsStage[] = "moments";        // H and G
-inline constexpr char kFactorizeStage[] = "factorize";    // inverse of H, its downdates
-inline constexpr char kFitStage[] = "fit";                // column order, ITF, AGA
-inline constexpr char kCompensateStage[] = "compensate";  // error and asymmetry to later columns
-inline constexpr char kMeasureStage[] = "measure";        // packing, reconstruction error
-
-// Seconds that a backend spent by stage. Its time between two calls of Enter belongs to the stage
-// entered by the first. Thread-compatible.
+// Seconds that a backend spent by stage (block_stages.h). Its time between two calls of Enter
+// belongs to the stage entered by the first. Thread-compatible.
 class StageClock {
  public:
   explicit StageClock(Backend& backend) : backend_(backend) {}

@@ -11,7 +11,7 @@ namespace tern {
 // How long work reports where it stands and learns that it should stop. Both may be empty; they are
 // called on the thread that does the work, between batches of windows, layers and groups.
 struct TaskControl {
-  // `stage` is one of stage_clock.h; `fraction` of the whole task is done, 0 to 1, never falling.
+  // `stage` is one of block_stages.h; `fraction` of the whole task is done, 0 to 1, never falling.
   std::function<void(absl::string_view stage, double fraction)> progress;
   // True ends the work with CANCELLED.
   std::function<bool()> cancelled;

@@ -35,6 +35,12 @@ TEST(DeviceTest, TheCpuComputesInFloat32Only) {
   EXPECT_EQ(CreateBackend(options).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(DeviceTest, ALimitOfMemoryIsRefusedWhereItWouldHaveNoEffect) {
+  DeviceOptions options;
+  options.memory_limit = int64_t{1} << 30;
+  EXPECT_EQ(CreateBackend(options).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(DeviceTest, ANegativeNumberOfThreadsIsRefused) {
   EXPECT_EQ(CreateBackend("cpu", -1).status().code(), absl::StatusCode::kInvalidArgument);
 }

@@ -1,6 +1,4 @@
-#include <cstdint>
-
-#include "worker/backend/cuda/matrix_product.h"
+#include "worker/backend/cuda/split_tf32.h"
 
 namespace tern {
 namespace {

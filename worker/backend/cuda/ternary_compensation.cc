@@ -9,6 +9,7 @@
 #include "worker/backend/cuda/factor_kernels.h"
 #include "worker/backend/cuda/loss_kernels.h"
 #include "worker/backend/cuda/matrix_product.h"
+#include "worker/backend/cuda/split_tf32.h"
 #include "worker/backend/cuda/symmetric_inverse.h"
 
 namespace tern {
