@@ -99,8 +99,9 @@ class DirectoryBlobStore : public BlobStore {
         if (file.ok()) return std::make_unique<FileBlobWriter>(*std::move(file));
         status = file.status();
       }
-      // A folder was empty and a deletion took it away in between: once more.
-      if (!absl::IsNotFound(status)) return status;
+      // A folder was empty and a deletion took it away in between, perhaps after another writer
+      // made it and before it was seen to be a folder: once more.
+      if (!absl::IsNotFound(status) && !absl::IsAlreadyExists(status)) return status;
     }
     return status;
   }
