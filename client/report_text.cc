@@ -60,6 +60,13 @@ std::string QualityText(const v1::JobReport& report) {
   AddLine("Not quantized",
           absl::StrFormat("%d tensors, %s", report.unquantized_size(), BytesText(unquantized)),
           &text);
+  if (report.has_gpu_memory()) {
+    AddLine(
+        "GPU memory",
+        absl::StrFormat("%s at the peak, %s expected", BytesText(report.gpu_memory().peak_bytes()),
+                        BytesText(report.gpu_memory().expected_bytes())),
+        &text);
+  }
   if (report.failed_attempts() > 0 || report.worker_deaths() > 0) {
     AddLine("Retries",
             absl::StrFormat("%d failed attempts, %d lost workers", report.failed_attempts(),
@@ -172,8 +179,10 @@ std::string JobText(const QuantizationJob& job) {
   }
   if (job.has_preflight()) {
     AddLine("Needs",
-            absl::StrFormat("%s memory per worker, %s disk (estimates)",
+            absl::StrFormat("%s memory per worker, %s on a GPU (at least %s), %s disk (estimates)",
                             BytesText(job.preflight().worker_memory_bytes()),
+                            BytesText(job.preflight().gpu_memory_bytes()),
+                            BytesText(job.preflight().gpu_memory_least_bytes()),
                             BytesText(job.preflight().blob_bytes())),
             &text);
   }

@@ -34,15 +34,18 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
       [server = LocalAddress(options.listen, api.port()), threads = options.worker_threads,
        drain = std::max(absl::ZeroDuration(), options.drain_timeout - kWorkerHeadStart),
        metrics_base = options.local_worker_metrics_base, on_cuda = options.worker_device == "cuda",
+       device_memory = options.worker_device_memory,
        log_level = AbslUnparseFlag(options.log_level)](int slot) {
         const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
-        return std::vector<std::string>{
+        std::vector<std::string> arguments = {
             absl::StrCat("--server=", server),
             absl::StrCat("--metrics=127.0.0.1:", metrics_port),
             absl::StrCat("--device=", on_cuda ? absl::StrCat("cuda:", slot) : "cpu"),
             absl::StrCat("--threads=", threads),
             absl::StrCat("--drain-timeout=", absl::FormatDuration(drain)),
             absl::StrCat("--log-level=", log_level)};
+        if (device_memory > 0) arguments.push_back(absl::StrCat("--device-memory=", device_memory));
+        return arguments;
       };
   workers.ended = [&api](absl::string_view instance) {
     if (const absl::Status ended = api.EndWorker(instance); !ended.ok()) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/program_flags.h"
+#include "server/supervisor/worker_devices.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:7070",
           "Address of the gRPC API, HOST:PORT; port 0 picks a free one.");
@@ -30,11 +31,16 @@ ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
           "Time that local workers have to finish what they hold on SIGTERM, e.g. 30s or 5m.");
 ABSL_FLAG(int32_t, max_task_attempts, 3, "Failed attempts of a task that fail its job.");
 ABSL_FLAG(int32_t, max_worker_deaths, 20, "Workers lost by a task that fail its job.");
-ABSL_FLAG(int32_t, local_workers, 0, "Worker processes to start beside the server. At most 256.");
+ABSL_FLAG(std::string, local_workers, "0",
+          "Worker processes to start beside the server, at most 256; or auto: one for each CUDA "
+          "device, and where there is none one on the CPU.");
 ABSL_FLAG(int32_t, worker_threads, 0,
           "Threads of each local worker; 0 shares this machine's cores among them.");
 ABSL_FLAG(std::string, worker_device, "cpu",
-          "What local workers compute on: cpu, or cuda: local worker number i on cuda:i.");
+          "What local workers compute on where their number is given: cpu, or cuda: local worker "
+          "number i on cuda:i.");
+ABSL_FLAG(int64_t, worker_device_memory, 0,
+          "CUDA memory that each local worker may take, in bytes; 0: all the device has.");
 ABSL_FLAG(std::string, worker_binary, "",
           "Program of local workers. Empty: tern-worker beside this program.");
 ABSL_FLAG(int32_t, local_worker_metrics_base, -1,
@@ -84,19 +90,63 @@ absl::StatusOr<std::vector<std::string>> ParseInputRoots(absl::string_view flag,
   return roots;
 }
 
+constexpr char kAutomatic[] = "auto";
+
 // The program of local workers, which must be there when any is to be started.
-absl::StatusOr<std::string> FindWorkerBinary(const ServerOptions& options) {
+absl::StatusOr<std::string> FindWorkerBinary(const ServerOptions& options, bool needed) {
   std::string path = options.worker_binary;
   if (path.empty()) {
     std::error_code error;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
     path = (program.parent_path() / "tern-worker").string();
   }
-  if (options.local_workers > 0 && access(path.c_str(), X_OK) != 0) {
+  if (needed && access(path.c_str(), X_OK) != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("--worker-binary: \"", path, "\" is not a program that can be run"));
   }
   return path;
+}
+
+// Their number and device; options.worker_binary is known after this.
+absl::Status ReadLocalWorkers(ServerOptions& options) {
+  const std::string wanted = absl::GetFlag(FLAGS_local_workers);
+  const std::string device = absl::GetFlag(FLAGS_worker_device);
+  if (device != "cpu" && device != "cuda") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worker-device: \"", device, "\" is not cpu or cuda"));
+  }
+  options.worker_device = device;
+  const bool automatic = wanted == kAutomatic;
+  if (!automatic && !absl::SimpleAtoi(wanted, &options.local_workers)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--local-workers: \"", wanted, "\" is not a number or auto"));
+  }
+  TERN_ASSIGN_OR_RETURN(options.worker_binary,
+                        FindWorkerBinary(options, automatic || options.local_workers > 0));
+  if (!automatic) return absl::OkStatus();
+  const absl::StatusOr<int> devices = CountCudaDevicesOf(options.worker_binary);
+  if (!devices.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--local-workers: auto: ", devices.status().message()));
+  }
+  if (device == "cuda" && *devices == 0) {
+    return absl::InvalidArgumentError("--worker-device: cuda, but the worker sees no CUDA device");
+  }
+  options.worker_device = *devices > 0 ? "cuda" : "cpu";
+  options.local_workers = std::max(1, *devices);
+  return absl::OkStatus();
+}
+
+absl::Status ReadDeviceMemory(ServerOptions& options) {
+  options.worker_device_memory = absl::GetFlag(FLAGS_worker_device_memory);
+  if (options.worker_device_memory < 0) {
+    return absl::InvalidArgumentError("--worker-device-memory: must not be negative");
+  }
+  if (options.worker_device_memory > 0 && options.worker_device != "cuda") {
+    return absl::InvalidArgumentError(
+        "--worker-device-memory: goes with workers on CUDA devices (--worker-device=cuda)");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckRanges(const ServerOptions& options) {
@@ -149,9 +199,7 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
   options.max_task_attempts = absl::GetFlag(FLAGS_max_task_attempts);
   options.max_worker_deaths = absl::GetFlag(FLAGS_max_worker_deaths);
-  options.local_workers = absl::GetFlag(FLAGS_local_workers);
   options.worker_threads = absl::GetFlag(FLAGS_worker_threads);
-  options.worker_device = absl::GetFlag(FLAGS_worker_device);
   options.worker_binary = absl::GetFlag(FLAGS_worker_binary);
   options.local_worker_metrics_base = absl::GetFlag(FLAGS_local_worker_metrics_base);
   options.port_file = absl::GetFlag(FLAGS_port_file);
@@ -160,14 +208,11 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   if (options.data.empty()) return absl::InvalidArgumentError("--data: must name a folder");
   TERN_RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   TERN_RETURN_IF_ERROR(CheckAddress("metrics", options.metrics));
+  TERN_RETURN_IF_ERROR(ReadLocalWorkers(options));
+  TERN_RETURN_IF_ERROR(ReadDeviceMemory(options));
   TERN_RETURN_IF_ERROR(CheckRanges(options));
-  if (options.worker_device != "cpu" && options.worker_device != "cuda") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--worker-device: \"", options.worker_device, "\" is not cpu or cuda"));
-  }
   TERN_ASSIGN_OR_RETURN(options.input_roots,
                         ParseInputRoots(absl::GetFlag(FLAGS_input_roots), options.listen));
-  TERN_ASSIGN_OR_RETURN(options.worker_binary, FindWorkerBinary(options));
   if (options.worker_threads == 0 && options.local_workers > 0) {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     options.worker_threads = std::max(1, cores / options.local_workers);

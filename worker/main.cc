@@ -1,5 +1,5 @@
 // tern-worker: computes the tasks of a job server, one process for each device; or measures a
-// checkpoint on this machine.
+// checkpoint on this machine; or says how many CUDA devices there are.
 //
 // Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input,
 // 3 no room (memory, disk): the same may work later.
@@ -19,6 +19,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -49,6 +50,7 @@ constexpr int kBadCommandLine = 2;
 constexpr int kNoRoom = 3;
 
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
+constexpr absl::Duration kEndPoll = absl::Seconds(1);  // for a loop that ends by itself
 
 std::string HostName() {
   char name[256] = {};
@@ -63,11 +65,17 @@ int64_t MemoryBytes(const WorkerOptions& options, const Backend& backend) {
   return memory.has_value() ? memory->total : MemoryLimitBytes();
 }
 
+// "auto" and "cuda" by the name of what they came to.
+std::string DeviceName(const WorkerOptions& options, const Backend& backend) {
+  if (!backend.memory().has_value()) return "cpu";
+  return absl::StartsWith(options.device.device, "cuda:") ? options.device.device : "cuda:0";
+}
+
 tern::worker::v1::WorkerIdentity Identity(const WorkerOptions& options, const Backend& backend) {
   tern::worker::v1::WorkerIdentity identity;
   identity.set_host(HostName());
   identity.set_id(absl::StrFormat("%s-%d-%08x", identity.host(), getpid(), std::random_device()()));
-  identity.set_device(options.device.device);
+  identity.set_device(DeviceName(options, backend));
   identity.set_memory_bytes(MemoryBytes(options, backend));
   identity.set_version(kVersion);
   identity.set_supervisor(options.supervisor);
@@ -83,16 +91,18 @@ absl::Status Announce(const WorkerOptions& options, int metrics_port) {
 }
 
 // Runs the loop until a signal, then drains it: a second signal, or the end of the drain timeout,
-// gives the task in work back.
-void RunUntilSignalled(const WorkerOptions& options, ShutdownSignal& signal, LeaseLoop& loop) {
+// gives the task in work back. What is returned is what the loop ended with.
+absl::Status RunUntilSignalled(const WorkerOptions& options, ShutdownSignal& signal,
+                               LeaseLoop& loop) {
   std::atomic<bool> ended{false};
+  absl::Status fault;
   std::thread work([&] {
-    loop.Run();
+    fault = loop.Run();
     ended = true;
   });
-  while (!signal.Wait(absl::Hours(1))) {
+  while (!ended && !signal.Wait(kEndPoll)) {
   }
-  Log(LogLevel::kInfo, "draining");
+  if (!ended) Log(LogLevel::kInfo, "draining");
   loop.Drain();
   const absl::Time deadline = absl::Now() + options.drain_timeout;
   while (!ended && absl::Now() < deadline) {
@@ -100,6 +110,7 @@ void RunUntilSignalled(const WorkerOptions& options, ShutdownSignal& signal, Lea
   }
   if (!ended) loop.Abandon();
   work.join();
+  return fault;
 }
 
 absl::Status Serve(const WorkerOptions& options, ShutdownSignal& signal, Backend& backend) {
@@ -121,9 +132,9 @@ absl::Status Serve(const WorkerOptions& options, ShutdownSignal& signal, Backend
        {"memory_bytes", identity.memory_bytes()},
        {"metrics_port", page->port()},
        {"version", kVersion}});
-  RunUntilSignalled(options, signal, loop);
+  const absl::Status ended = RunUntilSignalled(options, signal, loop);
   Log(LogLevel::kInfo, "stopped");
-  return absl::OkStatus();
+  return ended;
 }
 
 absl::Status EvaluateHere(const WorkerOptions& options, Backend& backend) {
@@ -151,6 +162,10 @@ int ExitCodeOf(const absl::Status& status) {
 int Main(int argc, const char* const* argv) {
   const auto options = ReadWorkerOptions(argc, argv);
   if (!options.ok()) return ExitCodeOf(options.status());
+  if (options->count_devices) {
+    std::cout << CountCudaDevices() << std::endl;
+    return 0;
+  }
   SetLogProgram("tern-worker");
   SetLogLevel(options->log_level);
   if (options->evaluate) {

@@ -52,8 +52,9 @@ namespace tern {
 namespace {
 
 constexpr char kSummary[] =
-    "computes the tasks of a job server (tern-worker --server=HOST:PORT), or measures a checkpoint "
-    "on a text (tern-worker evaluate DIR --text=FILE)";
+    "computes the tasks of a job server (tern-worker --server=HOST:PORT), measures a checkpoint on "
+    "a text (tern-worker evaluate DIR --text=FILE), or says how many CUDA devices it sees "
+    "(tern-worker count-devices)";
 
 // An option that has no effect is refused rather than ignored.
 absl::Status RefuseFlags(std::initializer_list<absl::string_view> names, absl::string_view why) {
@@ -136,6 +137,8 @@ absl::Status ReadEvaluation(WorkerOptions& options) {
 absl::StatusOr<WorkerOptions> ReadWorkerOptions(int argc, const char* const* argv) {
   WorkerOptions options;
   std::vector<const char*> flags(argv, argv + argc);
+  options.count_devices = argc == 2 && absl::string_view(argv[1]) == "count-devices";
+  if (options.count_devices) return options;
   options.evaluate = argc > 1 && absl::string_view(argv[1]) == "evaluate";
   if (options.evaluate) {
     flags.erase(flags.begin() + 1);

@@ -28,6 +28,9 @@ struct WorkerOptions {
   // tern-worker evaluate DIR: measures a checkpoint and ends.
   bool evaluate = false;
   LocalEvaluation evaluation;
+
+  // tern-worker count-devices: prints how many CUDA devices it sees and ends.
+  bool count_devices = false;
 };
 
 // INVALID_ARGUMENT names the flag, in one line. --help and --version end the program.

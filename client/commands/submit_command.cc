@@ -180,11 +180,13 @@ absl::StatusOr<v1::CreateQuantizationJobRequest> BuildRequest(const Arguments& a
   return request;
 }
 
-// "LlamaForCausalLM, 6 blocks, 2.0 M weights; about 34.5 MB memory per worker, 4.1 MB disk"
+// "LlamaForCausalLM, 6 blocks, 2.0 M weights; about 34.5 MB memory per worker (62.0 MB on a GPU),
+// 4.1 MB disk"
 std::string FoundText(const v1::QuantizationJob& job) {
   return absl::StrCat(Printable(job.model().architecture()), ", ", job.model().blocks(),
                       " blocks, ", CountText(job.model().parameters()), " weights; about ",
-                      BytesText(job.preflight().worker_memory_bytes()), " memory per worker, ",
+                      BytesText(job.preflight().worker_memory_bytes()), " memory per worker (",
+                      BytesText(job.preflight().gpu_memory_bytes()), " on a GPU), ",
                       BytesText(job.preflight().blob_bytes()), " disk");
 }
 

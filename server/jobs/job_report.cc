@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -52,6 +53,7 @@ absl::StatusOr<v1::JobReport> MakeReport(const JobRecord& job, const std::vector
 
   EvaluationSums evaluation;
   std::set<std::string> devices;
+  int64_t gpu_peak = 0;
   auto& seconds = *report.mutable_seconds();
   for (const TaskRecord& task : tasks) {
     worker::v1::TaskResult result;
@@ -61,6 +63,7 @@ absl::StatusOr<v1::JobReport> MakeReport(const JobRecord& job, const std::vector
     }
     for (const auto& [stage, time] : result.seconds()) seconds[stage] += time;
     if (!result.device().empty()) devices.insert(result.device());
+    gpu_peak = std::max(gpu_peak, result.device_memory_peak_bytes());
     if (result.has_block()) *report.add_blocks() = result.block();
     if (result.has_evaluate()) evaluation.Add(result.evaluate());
     if (result.has_assemble()) {
@@ -70,6 +73,10 @@ absl::StatusOr<v1::JobReport> MakeReport(const JobRecord& job, const std::vector
     }
   }
   seconds["total"] = absl::ToDoubleSeconds(end - job.create_time);
+  if (gpu_peak > 0) {
+    report.mutable_gpu_memory()->set_expected_bytes(document.preflight().gpu_memory_bytes());
+    report.mutable_gpu_memory()->set_peak_bytes(gpu_peak);
+  }
   report.mutable_devices()->Assign(devices.begin(), devices.end());
   SetEvaluation(evaluation, report);
   return report;

@@ -19,41 +19,34 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kProcessBytes = 64 * kMiB;
 constexpr int64_t kEvaluationHiddenBytes = 512 * kMiB;
 constexpr int64_t kLogitBytes = 256 * kMiB;
-constexpr int64_t kBatchTokens = 4096;
-constexpr int64_t kMatrices = 6;
 // File headers, report, manifest, model card.
 constexpr int64_t kBytesPerBlockBesides = 64 << 10;
 
 int64_t FloatBytes(int64_t count) { return count * static_cast<int64_t>(sizeof(float)); }
 
-int64_t BatchBytes(const ModelConfig& config, int64_t window_length) {
-  const int64_t width = 4 * config.hidden_size + 3 * config.intermediate_size +
-                        2 * config.num_heads * config.head_dim;
-  return FloatBytes(std::max(kBatchTokens, window_length) * width);
-}
-
-int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                      const ComputeLayout& layout, bool states_on_host) {
   const int64_t length = spec.calibration().sequence_length();
-  const int64_t tokens = spec.calibration().samples() * length;
-  const int64_t streams = spec.pt2llm().gptaq() > 0 ? 2 : 1;
-  int64_t widest = 0;
-  for (const LinearShape& shape : BlockShapes(config)) widest = std::max(widest, shape.cols);
-  return FloatBytes(2 * BlockWeights(config)) +
-         FloatBytes(tokens * (streams * config.hidden_size + config.num_heads * config.head_dim)) +
-         FloatBytes(kMatrices * widest * widest) + BatchBytes(config, length);
+  const CalibrationSize calibration = {.tokens = spec.calibration().samples() * length,
+                                       .window_length = length,
+                                       .both_streams = spec.pt2llm().gptaq() > 0};
+  const BlockMemory memory = QuantizeMemory(config, calibration, layout);
+  return states_on_host ? memory.besides : memory.total();
 }
 
-int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                      const ComputeLayout& layout) {
   if (!spec.has_evaluation()) return 0;
   const int64_t length = spec.evaluation().window_length();
   const int64_t tokens = std::min<int64_t>(std::max(kEvaluationPartTokens, length),
                                            length * spec.evaluation().windows());
   const int64_t window = FloatBytes(2 * length * config.hidden_size);
-  return FloatBytes(2 * BlockWeights(config)) + FloatBytes(config.vocab_size * config.hidden_size) +
+  return layout.activation_bytes * 2 * BlockWeights(config) +
+         FloatBytes(config.vocab_size * config.hidden_size) +
          std::max(window,
                   std::min(kEvaluationHiddenBytes, FloatBytes(2 * tokens * config.hidden_size))) +
          std::min(kLogitBytes, FloatBytes(2 * length * config.vocab_size)) +
-         BatchBytes(config, length);
+         BatchMemory(config, length, layout);
 }
 
 int64_t PackedBlockBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
@@ -91,8 +84,11 @@ int64_t QuantizedParameters(const ModelConfig& config) {
   return config.num_blocks * BlockWeights(config);
 }
 
-int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config) {
-  return kProcessBytes + std::max(QuantizeBytes(spec, config), EvaluateBytes(spec, config));
+int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                             const ComputeLayout& layout, bool states_on_host) {
+  const int64_t process = layout.own_memory ? 0 : kProcessBytes;
+  return process + std::max(QuantizeBytes(spec, config, layout, states_on_host),
+                            EvaluateBytes(spec, config, layout));
 }
 
 absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,

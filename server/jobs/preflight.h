@@ -4,20 +4,21 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "checkpoint/block_memory.h"
 #include "checkpoint/model_folder.h"
 #include "tern/v1/quantization_job.pb.h"
 
 namespace tern {
 
-// Bytes of one worker's memory at the peak of the job, in float32 and without the weights it maps
-// from disk. The greater of
-//   quantizing a block: its weights as they are and as quantized; hidden states of all calibration
-//     tokens (two streams with asymmetric calibration, else one) and their attention outputs; six
-//     m × m matrices for the widest layer input m; activations of a batch
+// Bytes of one worker's memory at the peak of the job, without the weights it maps from disk: the
+// process itself on CPUs, the device's own on GPUs. The greater of
+//   quantizing a block: see checkpoint/block_memory.h
 //   evaluating a part: a block's weights twice, the output projection, hidden states of both models
 //     (512 MiB at most), logits (256 MiB at most), activations of a batch
-// and what the process itself takes. `spec` is complete. Pure.
-int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config);
+// `states_on_host`: the hidden states of the calibration tokens are not counted. `spec` is
+// complete. Pure.
+int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                             const ComputeLayout& layout, bool states_on_host = false);
 
 // Bytes of the job's files on the server's disk: packed layers, what stays as it is, the tokenizer,
 // the inputs, and room for reports. `spec` is complete.

@@ -69,13 +69,22 @@ absl::Status CheckRequest(const CreateQuantizationJobRequest& request) {
   return ValidateSpec(request.quantization_job().spec());
 }
 
-absl::Status CheckWorkerMemory(const JobsContext& context, int64_t needed) {
-  const int64_t largest = context.workers.LargestMemory();
-  if (largest == 0 || needed <= largest) return absl::OkStatus();
+// OK while no worker is connected: one may come.
+absl::Status CheckWorkerMemory(const JobsContext& context, const v1::PreflightEstimate& needed) {
+  int64_t largest = 0;
+  for (const WorkerInfo& worker : context.workers.List()) {
+    if (worker.lost) continue;
+    const int64_t memory =
+        ComputesOnGpu(worker) ? needed.gpu_memory_least_bytes() : needed.worker_memory_bytes();
+    if (memory <= worker.memory_bytes) return absl::OkStatus();
+    largest = std::max(largest, worker.memory_bytes);
+  }
+  if (largest == 0) return absl::OkStatus();
   return WithReason(
       absl::ResourceExhaustedError(absl::StrCat(
-          "a worker needs about ", needed, " bytes of memory for this job, and the largest has ",
-          largest, "; calibrate on fewer or shorter windows, or connect a larger worker")),
+          "a worker needs about ", needed.worker_memory_bytes(), " bytes of memory for this job (",
+          needed.gpu_memory_least_bytes(), " on a GPU), and the largest has ", largest,
+          "; calibrate on fewer or shorter windows, or connect a larger worker")),
       "WORKER_MEMORY");
 }
 
@@ -122,11 +131,15 @@ absl::StatusOr<NewJob> Prepare(const JobsContext& context,
   *job.document.mutable_labels() = request.quantization_job().labels();
   *job.document.mutable_model() = DescribeModel(inputs);
   v1::PreflightEstimate& preflight = *job.document.mutable_preflight();
-  preflight.set_worker_memory_bytes(EstimateWorkerMemory(inputs.spec, inputs.model->config()));
+  const ModelConfig& config = inputs.model->config();
+  preflight.set_worker_memory_bytes(EstimateWorkerMemory(inputs.spec, config, kCpuLayout));
+  preflight.set_gpu_memory_bytes(EstimateWorkerMemory(inputs.spec, config, kCudaLayout));
+  preflight.set_gpu_memory_least_bytes(
+      EstimateWorkerMemory(inputs.spec, config, kCudaLayout, /*states_on_host=*/true));
   TERN_ASSIGN_OR_RETURN(const int64_t blob_bytes, EstimateBlobBytes(inputs.spec, *inputs.model));
   preflight.set_blob_bytes(blob_bytes);
   preflight.set_tasks(static_cast<int32_t>(job.tasks.size()));
-  TERN_RETURN_IF_ERROR(CheckWorkerMemory(context, preflight.worker_memory_bytes()));
+  TERN_RETURN_IF_ERROR(CheckWorkerMemory(context, preflight));
   TERN_RETURN_IF_ERROR(CheckDisk(context, preflight.blob_bytes()));
 
   JobRecord& record = job.record;

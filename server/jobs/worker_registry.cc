@@ -36,15 +36,6 @@ std::vector<WorkerInfo> WorkerRegistry::List() const {
   return workers;
 }
 
-int64_t WorkerRegistry::LargestMemory() const {
-  int64_t largest = 0;
-  const absl::MutexLock lock(&mutex_);
-  for (const auto& [id, worker] : workers_) {
-    if (!IsLost(worker)) largest = std::max(largest, worker.memory_bytes);
-  }
-  return largest;
-}
-
 std::vector<WorkerInfo> WorkerRegistry::ActiveOn(absl::string_view job_uid) const {
   std::vector<WorkerInfo> active = List();
   std::erase_if(active, [job_uid](const WorkerInfo& worker) {

@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -49,6 +50,11 @@ struct WorkerInfo {
   bool lost = false;  // silent for longer than `lost_after`
 };
 
+// Whether its memory_bytes are a GPU's.
+inline bool ComputesOnGpu(const WorkerInfo& worker) {
+  return absl::StartsWith(worker.device, "cuda");
+}
+
 // The workers heard from lately. Kept in memory only: after a restart it fills as workers report,
 // within one report interval. Nothing that must be right depends on it; leases are in the store.
 // Thread-safe.
@@ -66,8 +72,6 @@ class WorkerRegistry {
 
   // By id.
   std::vector<WorkerInfo> List() const;
-  // Of the workers not lost; 0 when there are none.
-  int64_t LargestMemory() const;
   // Activities on tasks of a job by workers not lost.
   std::vector<WorkerInfo> ActiveOn(absl::string_view job_uid) const;
   // Whether a worker other than `asking`, neither lost nor draining, holds this state.

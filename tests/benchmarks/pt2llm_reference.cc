@@ -4,6 +4,7 @@
 //
 //   tern_reference_figures --shared ../shared [--model bench-llama] [--only released,paper]
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -35,7 +36,13 @@
 ABSL_FLAG(std::string, shared, "../shared", "folder with models/, golden/ and data/");
 ABSL_FLAG(std::string, model, "bench-llama", "bench-llama or demo-llama");
 ABSL_FLAG(std::vector<std::string>, only, {}, "names of the configurations to run; empty: all");
+ABSL_FLAG(std::string, device, "cpu", "cpu or cuda:N");
+ABSL_FLAG(std::string, activations, "auto", "auto, or float32 on CUDA too");
 ABSL_FLAG(int, threads, 0, "threads; 0: one for each CPU");
+ABSL_FLAG(int, spread, 1,
+          "run every configuration this often, each with a damping that differs by 0.2%, and print "
+          "the mean: results this small move with the smallest of changes");
+ABSL_FLAG(bool, layers, false, "print the error of every layer, to compare devices by");
 ABSL_FLAG(int64_t, eval_windows, 120, "windows of the evaluation texts");
 
 namespace tern {
@@ -68,12 +75,15 @@ std::vector<Configuration> Configurations() {
   paper_no_ssr.reorder = Reorder::kNone;
   Pt2LlmOptions paper_exact = paper;
   paper_exact.compensation = Compensation::kExact;
+  Pt2LlmOptions exact_no_ssr;  // nothing in it is chosen by the smallest of differences
+  exact_no_ssr.reorder = Reorder::kNone;
   return {
       {"released", released, {{"bench-llama", {53.18, 0}}, {"demo-llama", {146.66, 127.26}}}},
       {"paper", paper, {{"bench-llama", {56.43, 0}}, {"demo-llama", {180.96, 155.39}}}},
       {"paper-no-ssr", paper_no_ssr, {{"bench-llama", {57.50, 0}}}},
       {"paper-exact", paper_exact, {{"bench-llama", {54.41, 0}}}},
       {"released-exact", Pt2LlmOptions(), {{"bench-llama", {50.38, 0}}}},
+      {"released-exact-no-ssr", exact_no_ssr, {}},
   };
 }
 
@@ -90,7 +100,11 @@ absl::StatusOr<Setting> LoadSetting(const std::string& name) {
   const std::string shared = absl::GetFlag(FLAGS_shared);
   const std::string folder = absl::StrCat(shared, "/models/", name);
   Setting setting;
-  TERN_ASSIGN_OR_RETURN(setting.backend, CreateBackend("cpu", absl::GetFlag(FLAGS_threads)));
+  DeviceOptions device;
+  device.device = absl::GetFlag(FLAGS_device);
+  device.threads = absl::GetFlag(FLAGS_threads);
+  if (absl::GetFlag(FLAGS_activations) == "float32") device.activation_type = ElementType::kF32;
+  TERN_ASSIGN_OR_RETURN(setting.backend, CreateBackend(device));
   TERN_ASSIGN_OR_RETURN(setting.model, ModelFolder::Open(folder));
   setting.full = FullPrecisionWeights(*setting.model);
   const int64_t vocab_size = setting.model->config().vocab_size;
@@ -122,7 +136,8 @@ absl::StatusOr<Job> RunJob(Setting& setting, const Pt2LlmOptions& options) {
   TERN_ASSIGN_OR_RETURN(
       CalibrationState state,
       StartCalibration(backend, *setting.full, setting.calibration.ids, setting.calibration.length,
-                       /*first_block=*/0, NeedsFullPrecision(options), nullptr));
+                       /*first_block=*/0, {.full_precision = NeedsFullPrecision(options)},
+                       nullptr));
   Job job;
   for (int64_t block = 0; block < config.num_blocks; ++block) {
     TERN_ASSIGN_OR_RETURN(const BlockWeights weights, setting.full->Block(backend, block));
@@ -185,6 +200,13 @@ void PrintJob(const Job& job) {
   std::printf("  quantization %.1f s:", job.seconds);
   for (const auto& [stage, seconds] : stages) std::printf(" %s %.1f", stage.c_str(), seconds);
   std::printf("\n");
+  if (!absl::GetFlag(FLAGS_layers)) return;
+  for (size_t block = 0; block < job.blocks.size(); ++block) {
+    for (const auto& [kind, layer] : job.blocks[block].metrics.layers) {
+      std::printf("  layer %s %.6f\n", LinearName(static_cast<int64_t>(block), kind).c_str(),
+                  layer.relative_error);
+    }
+  }
 }
 
 bool Wanted(const std::string& name) {
@@ -192,6 +214,41 @@ bool Wanted(const std::string& name) {
   bool wanted = only.empty();
   for (const std::string& other : only) wanted = wanted || other == name;
   return wanted;
+}
+
+std::unique_ptr<WeightSource> WeightsOf(const Setting& setting, const Job& job) {
+  return QuantizedWeights(*setting.model, [&job](int64_t block) -> absl::StatusOr<BlockLayers> {
+    return job.blocks[block].layers;
+  });
+}
+
+absl::Status RunOnce(Setting& setting, const Configuration& configuration,
+                     const std::string& model) {
+  TERN_ASSIGN_OR_RETURN(const Job job, RunJob(setting, configuration.options));
+  PrintJob(job);
+  const auto published = configuration.published.find(model);
+  return Report(setting, *WeightsOf(setting, job),
+                published == configuration.published.end() ? Figures() : published->second);
+}
+
+absl::Status RunSpread(Setting& setting, const Configuration& configuration) {
+  const int runs = absl::GetFlag(FLAGS_spread);
+  double sum = 0;
+  double squares = 0;
+  for (int run = 0; run < runs; ++run) {
+    Pt2LlmOptions options = configuration.options;
+    options.damping *= 1 + 0.002 * (run - runs / 2);
+    TERN_ASSIGN_OR_RETURN(const Job job, RunJob(setting, options));
+    TERN_ASSIGN_OR_RETURN(const double perplexity,
+                          Perplexity(setting, *WeightsOf(setting, job), "eval.txt"));
+    sum += perplexity;
+    squares += perplexity * perplexity;
+  }
+  const double mean = sum / runs;
+  const double variance = std::max(0.0, squares / runs - mean * mean) / (runs - 1);
+  std::printf("  eval.txt     perplexity %8.3f, standard error %.3f, mean of %d\n", mean,
+              std::sqrt(variance), runs);
+  return absl::OkStatus();
 }
 
 absl::Status Run() {
@@ -204,15 +261,8 @@ absl::Status Run() {
   for (const Configuration& configuration : Configurations()) {
     if (!Wanted(configuration.name)) continue;
     std::printf("%s, %s\n", model.c_str(), configuration.name);
-    TERN_ASSIGN_OR_RETURN(const Job job, RunJob(setting, configuration.options));
-    PrintJob(job);
-    const std::unique_ptr<WeightSource> quantized = QuantizedWeights(
-        *setting.model,
-        [&](int64_t block) -> absl::StatusOr<BlockLayers> { return job.blocks[block].layers; });
-    const auto published = configuration.published.find(model);
-    TERN_RETURN_IF_ERROR(
-        Report(setting, *quantized,
-               published == configuration.published.end() ? Figures() : published->second));
+    TERN_RETURN_IF_ERROR(absl::GetFlag(FLAGS_spread) > 1 ? RunSpread(setting, configuration)
+                                                         : RunOnce(setting, configuration, model));
     std::fflush(stdout);
   }
   return absl::OkStatus();

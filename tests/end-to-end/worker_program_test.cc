@@ -13,6 +13,7 @@
 #include "tests/end-to-end/running_service.h"
 #include "tests/shared_data.h"
 #include "tests/temp_dir.h"
+#include "worker/backend/device.h"
 
 namespace tern {
 namespace {
@@ -49,6 +50,12 @@ TEST(WorkerProgramTest, ABadCommandLineIsOneLineAndExitCodeTwo) {
     EXPECT_TRUE(absl::StrContains(ran.output, named)) << arguments << ": " << ran.output;
     EXPECT_EQ(ran.output.find('\n'), ran.output.size() - 1) << ran.output;
   }
+}
+
+TEST(WorkerProgramTest, SaysHowManyCudaDevicesItSees) {
+  const Ran ran = RunWorker("count-devices");
+  EXPECT_EQ(ran.exit_code, 0);
+  EXPECT_EQ(ran.output, absl::StrCat(CountCudaDevices(), "\n"));
 }
 
 TEST(WorkerProgramTest, AnIdleWorkerStopsAtOnce) {

@@ -1,3 +1,4 @@
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,20 +30,24 @@ class Assembly {
     format_ = FormatOf(options);
     TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
     progress_.EnterStage("assemble");
+    // The largest file by far, so it is on its way while the blocks are read.
+    auto unquantized = std::async(std::launch::async, [this] {
+      return Upload(kUnquantizedFile,
+                    [this](const ByteSink& sink) { return WriteUnquantizedFile(*model_, sink); });
+    });
     TERN_RETURN_IF_ERROR(MeasureBlocks());
     TERN_RETURN_IF_ERROR(MeasureOuterTensors());
 
     progress_.EnterStage("upload");
-    TERN_RETURN_IF_ERROR(Upload(kUnquantizedFile, [&](const ByteSink& sink) {
-      return WriteUnquantizedFile(*model_, sink);
-    }));
+    TERN_RETURN_IF_ERROR(unquantized.get());
+    result_.add_files(kUnquantizedFile);
     TERN_ASSIGN_OR_RETURN(const std::string config,
                           PackedConfigJson(model_->config_json(), format_));
-    TERN_RETURN_IF_ERROR(UploadText(kConfigFile, config));
+    TERN_RETURN_IF_ERROR(AddText(kConfigFile, config));
     TERN_ASSIGN_OR_RETURN(const std::string index, PackedIndexJson(*model_, format_));
-    TERN_RETURN_IF_ERROR(UploadText(kIndexFile, index));
+    TERN_RETURN_IF_ERROR(AddText(kIndexFile, index));
     for (const std::string& name : model_->CompanionFiles()) {
-      TERN_RETURN_IF_ERROR(UploadCompanion(name));
+      TERN_RETURN_IF_ERROR(AddCompanion(name));
     }
     Summarize();
     return std::move(result_);
@@ -86,21 +91,25 @@ class Assembly {
   absl::Status Upload(const std::string& name, const FileProducer& producer) {
     const absl::Status written =
         tools_.blobs.Write(task_.lease(), name, producer, progress_.stop_token());
-    if (!written.ok()) return TransferError(written, name);
+    return written.ok() ? written : TransferError(written, name);
+  }
+
+  absl::Status AddFile(const std::string& name, const FileProducer& producer) {
+    TERN_RETURN_IF_ERROR(Upload(name, producer));
     result_.add_files(name);
     return absl::OkStatus();
   }
 
-  absl::Status UploadText(const std::string& name, const std::string& text) {
-    return Upload(name, [&](const ByteSink& sink) {
+  absl::Status AddText(const std::string& name, const std::string& text) {
+    return AddFile(name, [&](const ByteSink& sink) {
       return sink({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
     });
   }
 
-  absl::Status UploadCompanion(const std::string& name) {
+  absl::Status AddCompanion(const std::string& name) {
     TERN_ASSIGN_OR_RETURN(const std::unique_ptr<MappedFile> file,
                           MappedFile::Open(absl::StrCat(model_->path(), "/", name)));
-    return Upload(name, [&](const ByteSink& sink) { return sink(file->bytes()); });
+    return AddFile(name, [&](const ByteSink& sink) { return sink(file->bytes()); });
   }
 
   void Summarize() {

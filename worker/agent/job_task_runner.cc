@@ -31,23 +31,25 @@ bool IsPermanent(const absl::Status& status) {
 JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics& metrics,
                              int threads, std::string worker_id)
     : inputs_(blobs),
-      tools_{backend, blobs, inputs_, ahead_, metrics, threads, std::move(worker_id)} {}
+      tools_{backend, blobs, inputs_, ahead_, weights_, metrics, threads, std::move(worker_id)},
+      weights_(backend) {}
 
 TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   Log(LogLevel::kInfo, "task started",
       {{"task", task.lease().task()}, {"epoch", task.lease().epoch()}});
   // Other kinds of tasks run when a job's blocks are done, or belong to another job.
-  if (!task.has_quantize()) ahead_.Drop();
-  absl::StatusOr<TaskResult> result = Dispatch(task, progress);
+  if (!task.has_quantize()) {
+    ahead_.Drop();
+    weights_.Drop();
+  }
+  const absl::Status counting = CountPeakOf(task.job_uid());
+  absl::StatusOr<TaskResult> result = counting.ok() ? Dispatch(task, progress) : counting;
   if (result.ok()) {
     // What was read in between counts only if the model is the same to the end.
     const absl::Status same = inputs_.Model(task, tools_.threads, progress).status();
     if (!same.ok()) result = same;
   }
   ReturnFreeMemory();
-  if (const std::optional<DeviceMemory> memory = tools_.backend.memory(); memory.has_value()) {
-    tools_.metrics.SetDevicePeakBytes(memory->peak);
-  }
 
   TaskOutcome outcome;
   if (!result.ok()) {
@@ -57,6 +59,10 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   }
   outcome.result = *std::move(result);
   outcome.result.set_device(tools_.backend.name());
+  if (const std::optional<DeviceMemory> memory = tools_.backend.memory(); memory.has_value()) {
+    tools_.metrics.SetDevicePeakBytes(memory->peak);
+    outcome.result.set_device_memory_peak_bytes(memory->peak);
+  }
   double total = 0;
   if (outcome.result.seconds().empty()) {
     const auto seconds = progress.seconds();
@@ -67,10 +73,20 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   return outcome;
 }
 
+absl::Status JobTaskRunner::CountPeakOf(const std::string& job_uid) {
+  if (job_uid == job_uid_) return absl::OkStatus();
+  job_uid_ = job_uid;
+  return tools_.backend.ResetPeakMemory();
+}
+
 void JobTaskRunner::Rest() {
   ahead_.Drop();
+  weights_.Drop();
   inputs_.Clear();
   ReturnFreeMemory();
+  if (const absl::Status released = tools_.backend.ReleaseUnused(); !released.ok()) {
+    Log(LogLevel::kWarning, "device memory was not released", {{"error", released.ToString()}});
+  }
 }
 
 absl::StatusOr<TaskResult> JobTaskRunner::Dispatch(const Task& task, TaskProgress& progress) {

@@ -25,14 +25,20 @@ class JobTaskRunner final : public TaskRunner {
 
   TaskOutcome Run(const tern::worker::v1::Task& task, TaskProgress& progress) override;
   void Rest() override;
+  absl::Status Health() override { return tools_.backend.Health(); }
   std::vector<tern::worker::v1::WarmShard> Warm() const override { return ahead_.Warm(); }
 
  private:
   absl::StatusOr<tern::worker::v1::TaskResult> Dispatch(const tern::worker::v1::Task& task,
                                                         TaskProgress& progress);
 
+  // Device memory is counted job by job.
+  absl::Status CountPeakOf(const std::string& job_uid);
+
+  std::string job_uid_;  // of the task before
   JobInputs inputs_;
   TaskTools tools_;
+  WeightsAhead weights_;
   BlockAhead ahead_;  // its work uses the others
 };
 

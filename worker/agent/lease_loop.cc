@@ -99,7 +99,7 @@ LeaseLoop::LeaseLoop(Synchronizer& server, tern::worker::v1::WorkerIdentity iden
       metrics_(metrics),
       timing_(timing) {}
 
-void LeaseLoop::Run() {
+absl::Status LeaseLoop::Run() {
   Request report = IdleReport();
   while (true) {
     const absl::StatusOr<Response> answer = Deliver(report);
@@ -119,7 +119,7 @@ void LeaseLoop::Run() {
     }
     // A draining worker says so once while idle: the server then knows that it is gone.
     if (report.has_idle()) {
-      if (report.draining()) return;
+      if (report.draining()) return fault_;
       if (answer.ok()) runner_.Rest();
       Pause(answer.ok() ? NextCallAfter(*answer) : timing_.longest_retry, draining_);
     }
@@ -251,6 +251,11 @@ LeaseLoop::Request LeaseLoop::ReportOf(const Task& task, TaskOutcome outcome) {
        {"epoch", task.lease().epoch()},
        {"permanent", outcome.permanent ? "true" : "false"},
        {"error", outcome.status.ToString()}});
+  fault_ = runner_.Health();
+  if (!fault_.ok()) {
+    Log(LogLevel::kError, "the device is lost; the worker ends", {{"error", fault_.ToString()}});
+    Drain();
+  }
   return FailureOf(task.lease(), outcome.status, outcome.permanent);
 }
 

@@ -44,8 +44,9 @@ class LeaseLoop {
   LeaseLoop(Synchronizer& server, tern::worker::v1::WorkerIdentity identity, TaskRunner& runner,
             WorkerMetrics& metrics, Timing timing);
 
-  // Works until drained or abandoned.
-  void Run();
+  // Works until drained or abandoned, or until the runner can run no further task, and then says
+  // why.
+  absl::Status Run();
 
   // Takes nothing new; Run returns once the task in work is delivered.
   void Drain();
@@ -93,6 +94,7 @@ class LeaseLoop {
   bool abandoned_ = false;
   std::stop_source drained_;  // cuts an idle call short
   absl::Status ready_;
+  absl::Status fault_;  // the runner's; of the thread in Run
   absl::Time failure_logged_ = absl::InfinitePast();
 };
 

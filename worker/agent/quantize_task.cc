@@ -29,7 +29,7 @@ constexpr double kRebuildShare = 0.3;
 constexpr double kUploadShare = 0.02;
 
 // Computes one block, given the state before it or making that; given that, it touches nothing of
-// the tools but the backend.
+// the tools but the backend and the weights.
 class BlockComputation {
  public:
   BlockComputation(TaskTools& tools, const Task& task, std::shared_ptr<const ModelFolder> model,
@@ -69,15 +69,17 @@ class BlockComputation {
       return ReadCommittedLayers(tools_.blobs, task_.job_uid(), config, FormatOf(options_), block,
                                  progress_.stop_token());
     });
-    const bool both_streams = NeedsFullPrecision(options_);
+    const CalibrationStreams streams =
+        ChooseStreams(tools_.backend, config, options_, static_cast<int64_t>(windows->ids.size()),
+                      windows->length);
     TERN_ASSIGN_OR_RETURN(CalibrationState state,
                           StartCalibration(tools_.backend, *full, windows->ids, windows->length,
-                                           first_block, both_streams, Cancelled()));
+                                           first_block, streams, Cancelled()));
     while (state.next_block < block_) {
       progress_.Show(kRebuildShare * static_cast<double>(state.next_block - first_block) /
                      static_cast<double>(block_ - first_block));
       BlockWeights full_weights;
-      if (both_streams) {
+      if (streams.full_precision) {
         TERN_ASSIGN_OR_RETURN(full_weights, full->Block(tools_.backend, state.next_block));
       }
       TERN_ASSIGN_OR_RETURN(const BlockWeights weights,
@@ -91,7 +93,7 @@ class BlockComputation {
   }
 
   absl::StatusOr<QuantizedBlock> Quantize(CalibrationState& state) {
-    TERN_ASSIGN_OR_RETURN(const BlockWeights weights, LoadBlock(tools_.backend, *model_, block_));
+    TERN_ASSIGN_OR_RETURN(const BlockWeights weights, tools_.weights.Take(model_, block_));
     progress_.LeaveStage();  // what follows keeps its own time
     const double start = progress_.snapshot().fraction;
     const TaskControl control = {.progress =
@@ -123,6 +125,7 @@ class BlockTask {
   absl::StatusOr<TaskResult> Run() {
     TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
     TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
+    if (task_.quantize().shard_goes_on()) tools_.weights.Start(model_, block_ + 1);
     TERN_ASSIGN_OR_RETURN(ComputedBlock computed, Compute());
     if (task_.quantize().shard_goes_on()) ComputeNext(std::move(computed.state));
     if (absl::Status uploaded = Upload(computed.quantized.layers); !uploaded.ok()) {

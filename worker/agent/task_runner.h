@@ -29,6 +29,10 @@ class TaskRunner {
   // may go. Never called while a task runs.
   virtual void Rest() = 0;
 
+  // The fault, if any, after which this process can run no further task: that of a device. Asked
+  // after a task that failed.
+  virtual absl::Status Health() = 0;
+
   // Calibration states held in memory. Thread-safe.
   virtual std::vector<tern::worker::v1::WarmShard> Warm() const = 0;
 };

@@ -9,6 +9,7 @@
 #include "worker/agent/block_ahead.h"
 #include "worker/agent/job_inputs.h"
 #include "worker/agent/task_progress.h"
+#include "worker/agent/weights_ahead.h"
 #include "worker/agent/worker_metrics.h"
 #include "worker/backend/backend.h"
 
@@ -20,6 +21,7 @@ struct TaskTools {
   BlobClient& blobs;
   JobInputs& inputs;
   BlockAhead& ahead;
+  WeightsAhead& weights;
   WorkerMetrics& metrics;
   int threads;
   std::string worker_id;

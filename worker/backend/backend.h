@@ -18,7 +18,21 @@ namespace tern {
 struct DeviceMemory {
   int64_t total = 0;  // that tensors may take
   int64_t used = 0;   // that they take
-  int64_t peak = 0;   // the most they took at one time so far
+  int64_t peak = 0;   // the most they took at one time since ResetPeakMemory
+};
+
+// Brings host memory into a device's own beside the backend's other work. Used by one thread at a
+// time, which may be another than the backend's.
+class UploadLane {
+ public:
+  virtual ~UploadLane() = default;
+
+  // A tensor of what `host` holds, which has been read when this returns. The tensor is not to be
+  // used before Finish has returned.
+  virtual absl::StatusOr<Tensor> Upload(const void* host, ElementType type, int64_t rows,
+                                        int64_t cols) = 0;
+  // Waits for what was uploaded so far.
+  virtual absl::Status Finish() = 0;
 };
 
 // A device the methods run on. The methods are written once, over these operations; each is as
@@ -46,6 +60,8 @@ class Backend {
 
   // Of the device's own, where it has any.
   virtual std::optional<DeviceMemory> memory() const = 0;
+  // Counts the peak anew from now on.
+  virtual absl::Status ResetPeakMemory() = 0;
 
   // What activations, and the linear weights they are multiplied by, are best held in: kF32 or
   // kBF16. The operations below take either wherever they say "activations".
@@ -59,6 +75,16 @@ class Backend {
 
   // Uninitialised memory.
   virtual absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols) = 0;
+  // Uninitialised memory of the host's, where the device has its own and that may not suffice.
+  // Operations take such tensors, at the pace of the way between: what is used more than once is
+  // best copied to the device first.
+  virtual absl::StatusOr<Tensor> AllocateOnHost(ElementType type, int64_t rows, int64_t cols) = 0;
+  // Gives memory that is kept for later tensors back to the system.
+  virtual absl::Status ReleaseUnused() = 0;
+  // The fault that leaves the device of no further use to this process, if there was one.
+  virtual absl::Status Health() = 0;
+  // nullptr where the device has no memory of its own.
+  virtual UploadLane* upload_lane() = 0;
   // Host memory of tensor.bytes() bytes, row-major.
   virtual absl::Status Upload(const void* host, const Tensor& tensor) = 0;
   virtual absl::Status Download(const Tensor& tensor, void* host) = 0;

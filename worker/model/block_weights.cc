@@ -12,13 +12,15 @@
 namespace tern {
 namespace {
 
-absl::StatusOr<Tensor> LoadTensor(Backend& backend, const std::string& name, int64_t rows,
+// Puts what `host` holds where the backend computes.
+using Upload =
+    absl::FunctionRef<absl::StatusOr<Tensor>(const void* host, ElementType, int64_t, int64_t)>;
+
+absl::StatusOr<Tensor> LoadTensor(Upload upload, const std::string& name, int64_t rows,
                                   int64_t cols, ReadTensor read) {
   const auto host = std::make_unique_for_overwrite<float[]>(rows * cols);
   TERN_RETURN_IF_ERROR(read(name, std::span<float>(host.get(), rows * cols)));
-  TERN_ASSIGN_OR_RETURN(Tensor tensor, backend.Allocate(ElementType::kF32, rows, cols));
-  TERN_RETURN_IF_ERROR(backend.Upload(host.get(), tensor));
-  return tensor;
+  return upload(host.get(), ElementType::kF32, rows, cols);
 }
 
 ElementType TypeOf(DType dtype) {
@@ -40,7 +42,7 @@ absl::StatusOr<Tensor> Converted(Backend& backend, const Tensor& tensor, Element
 }
 
 // As the file has it, without a detour through float32.
-absl::StatusOr<Tensor> LoadAsStored(Backend& backend, const ModelFolder& model,
+absl::StatusOr<Tensor> LoadAsStored(Upload upload, const ModelFolder& model,
                                     const std::string& name, const LinearShape& shape) {
   TERN_ASSIGN_OR_RETURN(const TensorView view, model.Get(name));
   if (!IsWeightDType(view.dtype) ||
@@ -49,19 +51,16 @@ absl::StatusOr<Tensor> LoadAsStored(Backend& backend, const ModelFolder& model,
         absl::StrCat(name, ": not a matrix of ", shape.rows, "x", shape.cols, " floats"));
   }
   TERN_ASSIGN_OR_RETURN(Tensor tensor,
-                        backend.Allocate(TypeOf(view.dtype), shape.rows, shape.cols));
-  TERN_RETURN_IF_ERROR(backend.Upload(view.bytes.data(), tensor));
+                        upload(view.bytes.data(), TypeOf(view.dtype), shape.rows, shape.cols));
   model.Release(name);
   return tensor;
 }
 
-}  // namespace
-
-absl::StatusOr<BlockWeights> LoadNormsAndBiases(Backend& backend, const ModelConfig& config,
-                                                int64_t block, ReadTensor read) {
+absl::StatusOr<BlockWeights> LoadVectors(Upload upload, const ModelConfig& config, int64_t block,
+                                         ReadTensor read) {
   const std::string prefix = absl::StrCat("model.layers.", block, ".");
   const auto vector = [&](const std::string& name, int64_t size) {
-    return LoadTensor(backend, name, 1, size, read);
+    return LoadTensor(upload, name, 1, size, read);
   };
   BlockWeights weights;
   TERN_ASSIGN_OR_RETURN(weights.attention_norm,
@@ -84,26 +83,66 @@ absl::StatusOr<BlockWeights> LoadNormsAndBiases(Backend& backend, const ModelCon
   return weights;
 }
 
-absl::StatusOr<BlockWeights> LoadBlock(Backend& backend, const ModelFolder& model, int64_t block) {
+// Linear weights are float32 where `type` is, else as the file has them.
+absl::StatusOr<BlockWeights> ReadBlock(Upload upload, const ModelFolder& model, int64_t block,
+                                       ElementType type) {
   const auto read = [&](absl::string_view name, std::span<float> out) {
     return model.ReadFloat(name, out);
   };
-  TERN_ASSIGN_OR_RETURN(BlockWeights weights,
-                        LoadNormsAndBiases(backend, model.config(), block, read));
-  const ElementType type = backend.activation_type();
+  TERN_ASSIGN_OR_RETURN(BlockWeights weights, LoadVectors(upload, model.config(), block, read));
   for (const LinearKind kind : LinearKinds()) {
     const LinearShape shape = ShapeOf(model.config(), kind);
     const std::string name = LinearName(block, kind) + ".weight";
-    if (type == ElementType::kF32) {
-      TERN_ASSIGN_OR_RETURN(weights.weight[kind],
-                            LoadTensor(backend, name, shape.rows, shape.cols, read));
-      continue;
-    }
-    TERN_ASSIGN_OR_RETURN(const Tensor stored, LoadAsStored(backend, model, name, shape));
-    TERN_ASSIGN_OR_RETURN(weights.weight[kind], Converted(backend, stored, type));
-    if (stored.type() != type) weights.rounded[kind] = stored;
+    TERN_ASSIGN_OR_RETURN(weights.weight[kind],
+                          type == ElementType::kF32
+                              ? LoadTensor(upload, name, shape.rows, shape.cols, read)
+                              : LoadAsStored(upload, model, name, shape));
   }
   return weights;
+}
+
+// Through the backend's own queue.
+auto UploadTo(Backend& backend) {
+  return [&backend](const void* host, ElementType type, int64_t rows,
+                    int64_t cols) -> absl::StatusOr<Tensor> {
+    TERN_ASSIGN_OR_RETURN(Tensor tensor, backend.Allocate(type, rows, cols));
+    TERN_RETURN_IF_ERROR(backend.Upload(host, tensor));
+    return tensor;
+  };
+}
+
+}  // namespace
+
+absl::StatusOr<BlockWeights> LoadNormsAndBiases(Backend& backend, const ModelConfig& config,
+                                                int64_t block, ReadTensor read) {
+  return LoadVectors(UploadTo(backend), config, block, read);
+}
+
+absl::StatusOr<BlockWeights> LoadBlock(Backend& backend, const ModelFolder& model, int64_t block) {
+  TERN_ASSIGN_OR_RETURN(BlockWeights weights,
+                        ReadBlock(UploadTo(backend), model, block, backend.activation_type()));
+  TERN_RETURN_IF_ERROR(UseAsActivations(backend, weights));
+  return weights;
+}
+
+absl::StatusOr<BlockWeights> LoadBlockAhead(UploadLane& lane, ElementType type,
+                                            const ModelFolder& model, int64_t block) {
+  absl::StatusOr<BlockWeights> weights =
+      ReadBlock([&](const void* host, ElementType stored, int64_t rows,
+                    int64_t cols) { return lane.Upload(host, stored, rows, cols); },
+                model, block, type);
+  TERN_RETURN_IF_ERROR(lane.Finish());
+  return weights;
+}
+
+absl::Status UseAsActivations(Backend& backend, BlockWeights& weights) {
+  const ElementType type = backend.activation_type();
+  for (auto& [kind, weight] : weights.weight) {
+    if (weight.type() == type) continue;
+    weights.rounded[kind] = weight;
+    TERN_ASSIGN_OR_RETURN(weight, Converted(backend, weight, type));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Tensor> ExactWeight(Backend& backend, LinearKind kind, const BlockWeights& weights) {

@@ -30,6 +30,12 @@ struct BlockWeights {
 
 absl::StatusOr<BlockWeights> LoadBlock(Backend& backend, const ModelFolder& model, int64_t block);
 
+// The same in two steps: what may happen beside a backend's work, for activations of `type`, and
+// what is left for the backend to do.
+absl::StatusOr<BlockWeights> LoadBlockAhead(UploadLane& lane, ElementType type,
+                                            const ModelFolder& model, int64_t block);
+absl::Status UseAsActivations(Backend& backend, BlockWeights& weights);
+
 // Converts the named tensor to float32 into the span, which has as many elements.
 using ReadTensor = absl::FunctionRef<absl::Status(absl::string_view name, std::span<float> out)>;
 

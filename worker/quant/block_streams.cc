@@ -43,11 +43,19 @@ BlockStreams::BlockStreams(Backend& backend, const BlockWeights& weights, Calibr
       block_(std::move(block)),
       weights_(weights),
       quantized_weights_(weights),
-      batch_tokens_(block_.BatchWindows() * state.window_length) {}
+      batch_tokens_(block_.BatchWindows() * state.window_length),
+      quantized_states_(backend, state.on_host, std::min(batch_tokens_, state.tokens())),
+      full_states_(quantized_states_),
+      attention_states_(quantized_states_) {}
 
-Tensor BlockStreams::BatchOf(const Tensor& tensor, int64_t batch) const {
+BlockStreams::Span BlockStreams::SpanOf(int64_t batch) const {
   const int64_t first = batch * batch_tokens_;
-  return tensor.Rows(first, std::min(batch_tokens_, tensor.rows() - first));
+  return {first, std::min(batch_tokens_, state_->tokens() - first)};
+}
+
+absl::StatusOr<Tensor> BlockStreams::Load(StateBatch& states, const Tensor& tensor, int64_t batch) {
+  const Span rows = SpanOf(batch);
+  return states.Load(tensor, rows.first, rows.count);
 }
 
 absl::StatusOr<BlockStreams::Inputs> BlockStreams::Next(LinearKind set, int64_t batch) {
@@ -61,7 +69,7 @@ absl::StatusOr<BlockStreams::Inputs> BlockStreams::Next(LinearKind set, int64_t 
 
 absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batch) {
   const BlockWeights& weights = quantized_weights_;
-  const Tensor h = BatchOf(state_->quantized, batch);
+  TERN_ASSIGN_OR_RETURN(const Tensor h, Load(quantized_states_, state_->quantized, batch));
   const Tensor norm = norm_.Rows(0, h.rows());
   if (set == LinearKind::kQ) {
     const Tensor x = Slice(quantized_input_, 0, h.rows(), h.cols());
@@ -69,18 +77,19 @@ absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batc
     return x;
   }
   if (set == LinearKind::kO) {
-    if (attention_output_.empty()) {
-      TERN_ASSIGN_OR_RETURN(
-          attention_output_,
-          backend_->Allocate(backend_->activation_type(), state_->tokens(), attention_width_));
-    }
-    const Tensor a = BatchOf(attention_output_, batch);
+    if (batch == 0) TERN_RETURN_IF_ERROR(AllocateAttentionOutput());
+    const Span rows = SpanOf(batch);
+    TERN_ASSIGN_OR_RETURN(const Tensor a,
+                          attention_states_.Claim(attention_output_, rows.first, rows.count));
     TERN_RETURN_IF_ERROR(block_.AttentionInput(weights, h, norm));
     TERN_RETURN_IF_ERROR(block_.Attention(weights, norm, a));
+    TERN_RETURN_IF_ERROR(attention_states_.Store());
     return a;
   }
   if (set == LinearKind::kGate) {
-    TERN_RETURN_IF_ERROR(block_.AddAttentionOutput(weights, BatchOf(attention_output_, batch), h));
+    TERN_ASSIGN_OR_RETURN(const Tensor a, Load(attention_states_, attention_output_, batch));
+    TERN_RETURN_IF_ERROR(block_.AddAttentionOutput(weights, a, h));
+    TERN_RETURN_IF_ERROR(quantized_states_.Store());
     if (batch == batches() - 1) attention_output_ = Tensor();
     const Tensor x = Slice(quantized_input_, 0, h.rows(), h.cols());
     TERN_RETURN_IF_ERROR(block_.MlpInput(weights, h, x));
@@ -93,15 +102,25 @@ absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batc
   return m;
 }
 
+absl::Status BlockStreams::AllocateAttentionOutput() {
+  const ElementType type = backend_->activation_type();
+  const int64_t tokens = state_->tokens();
+  TERN_ASSIGN_OR_RETURN(attention_output_,
+                        state_->on_host ? backend_->AllocateOnHost(type, tokens, attention_width_)
+                                        : backend_->Allocate(type, tokens, attention_width_));
+  return absl::OkStatus();
+}
+
 Tensor BlockStreams::MlpActivationOf(int64_t batch) const {
-  if (!mlp_activation_.empty()) return BatchOf(mlp_activation_, batch);
-  const Tensor h = BatchOf(state_->quantized, batch);
-  return Slice(quantized_input_, 0, h.rows(), mlp_width_);
+  const Span rows = SpanOf(batch);
+  return mlp_activation_.empty() ? Slice(quantized_input_, 0, rows.count, mlp_width_)
+                                 : mlp_activation_.Rows(rows.first, rows.count);
 }
 
 absl::Status BlockStreams::KeepMlpActivation() {
   const std::optional<DeviceMemory> memory = backend_->memory();
-  if (!memory.has_value()) return absl::OkStatus();  // the host's memory is others' too
+  // The host's memory is others' too.
+  if (!memory.has_value() || state_->on_host) return absl::OkStatus();
   const ElementType type = backend_->activation_type();
   const int64_t activations = state_->tokens() * mlp_width_ * SizeOf(type);
   // What quantizing the layer takes beside them.
@@ -112,7 +131,7 @@ absl::Status BlockStreams::KeepMlpActivation() {
 }
 
 absl::StatusOr<Tensor> BlockStreams::FullPrecisionInput(LinearKind set, int64_t batch) {
-  const Tensor h = BatchOf(state_->full_precision, batch);
+  TERN_ASSIGN_OR_RETURN(const Tensor h, Load(full_states_, state_->full_precision, batch));
   const Tensor norm = norm_.Rows(0, h.rows());
   if (set == LinearKind::kQ) {
     TERN_RETURN_IF_ERROR(block_.AttentionInput(weights_, h, norm));
@@ -123,6 +142,7 @@ absl::StatusOr<Tensor> BlockStreams::FullPrecisionInput(LinearKind set, int64_t 
     TERN_RETURN_IF_ERROR(block_.AttentionInput(weights_, h, norm));
     TERN_RETURN_IF_ERROR(block_.Attention(weights_, norm, a));
     TERN_RETURN_IF_ERROR(block_.AddAttentionOutput(weights_, a, h));
+    TERN_RETURN_IF_ERROR(full_states_.Store());
     return a;
   }
   if (set == LinearKind::kGate) {
@@ -133,18 +153,20 @@ absl::StatusOr<Tensor> BlockStreams::FullPrecisionInput(LinearKind set, int64_t 
   TERN_RETURN_IF_ERROR(block_.MlpInput(weights_, h, norm));
   TERN_RETURN_IF_ERROR(block_.MlpActivation(weights_, norm, m));
   TERN_RETURN_IF_ERROR(block_.AddMlpOutput(weights_, m, h));
+  TERN_RETURN_IF_ERROR(full_states_.Store());
   return m;
 }
 
 absl::Status BlockStreams::Finish(int64_t batch) {
-  const Tensor h = BatchOf(state_->quantized, batch);
+  TERN_ASSIGN_OR_RETURN(const Tensor h, Load(quantized_states_, state_->quantized, batch));
   const Tensor norm = norm_.Rows(0, h.rows());
   const Tensor m = MlpActivationOf(batch);
   if (mlp_activation_.empty()) {
     TERN_RETURN_IF_ERROR(block_.MlpInput(quantized_weights_, h, norm));
     TERN_RETURN_IF_ERROR(block_.MlpActivation(quantized_weights_, norm, m));
   }
-  return block_.AddMlpOutput(quantized_weights_, m, h);
+  TERN_RETURN_IF_ERROR(block_.AddMlpOutput(quantized_weights_, m, h));
+  return quantized_states_.Store();
 }
 
 }  // namespace tern

@@ -11,6 +11,7 @@
 #include "worker/model/block_weights.h"
 #include "worker/model/transformer_block.h"
 #include "worker/quant/calibration_state.h"
+#include "worker/quant/state_batch.h"
 
 namespace tern {
 
@@ -50,9 +51,15 @@ class BlockStreams {
   BlockStreams(Backend& backend, const BlockWeights& weights, CalibrationState& state,
                TransformerBlock block);
 
-  Tensor BatchOf(const Tensor& tensor, int64_t batch) const;
+  // First row and number of rows of a batch.
+  struct Span {
+    int64_t first, count;
+  };
+  Span SpanOf(int64_t batch) const;
+  absl::StatusOr<Tensor> Load(StateBatch& states, const Tensor& tensor, int64_t batch);
   // A batch's rows of mlp_activation_, or scratch where that is not kept.
   Tensor MlpActivationOf(int64_t batch) const;
+  absl::Status AllocateAttentionOutput();
   absl::Status KeepMlpActivation();
   absl::StatusOr<Tensor> QuantizedInput(LinearKind set, int64_t batch);
   absl::StatusOr<Tensor> FullPrecisionInput(LinearKind set, int64_t batch);
@@ -63,6 +70,7 @@ class BlockStreams {
   const BlockWeights weights_;
   BlockWeights quantized_weights_;
   int64_t batch_tokens_;
+  StateBatch quantized_states_, full_states_, attention_states_;
   int64_t attention_width_ = 0;
   int64_t mlp_width_ = 0;
   Tensor attention_output_;  // of the quantized stream, all tokens, between {o} and {gate,up}

@@ -24,6 +24,7 @@ namespace tern {
 struct CalibrationState {
   Tensor quantized;       // [tokens, hidden], whole windows
   Tensor full_precision;  // the same; empty when nothing needs it
+  bool on_host = false;   // both lie in the host's memory, not in the device's own
   int64_t window_length = 0;
   int64_t next_block = 0;
 
@@ -34,13 +35,25 @@ struct CalibrationState {
 // without it that stream is neither kept nor computed.
 bool NeedsFullPrecision(const Pt2LlmOptions& options);
 
+// What a calibration state is to hold, and where.
+struct CalibrationStreams {
+  bool full_precision = false;  // beside the quantized one
+  bool on_host = false;         // the bits are the same, the way there and back takes time
+};
+
+// Streams that the options need, in the host's memory where the backend's device has memory of its
+// own and that has no room for them beside a block of the model.
+CalibrationStreams ChooseStreams(const Backend& backend, const ModelConfig& config,
+                                 const Pt2LlmOptions& options, int64_t tokens,
+                                 int64_t window_length);
+
 // The state before `first_block`, a shard's first: the windows through the full-precision blocks
 // before it, one stream, copied where both are needed. `ids` are whole windows. `cancelled` may be
 // empty. INVALID_ARGUMENT names an id outside the vocabulary; CANCELLED.
 absl::StatusOr<CalibrationState> StartCalibration(Backend& backend, const WeightSource& full,
                                                   std::span<const int32_t> ids,
                                                   int64_t window_length, int64_t first_block,
-                                                  bool full_precision_stream,
+                                                  const CalibrationStreams& streams,
                                                   const std::function<bool()>& cancelled);
 
 // Moves the state past block state.next_block: `quantized` are the block's weights with the ternary

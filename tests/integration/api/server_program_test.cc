@@ -103,6 +103,14 @@ TEST_F(ServerProgramTest, AMissingWorkerProgramIsABadCommandLine) {
   EXPECT_TRUE(absl::StrContains(Output(), "/none/w")) << Output();
 }
 
+TEST_F(ServerProgramTest, LocalWorkersAreANumberOrAuto) {
+  EXPECT_EQ(Start("--data=x --local-workers=many")->Wait().exit_code, 2);
+  EXPECT_EQ(Output(), "tern-server: --local-workers: \"many\" is not a number or auto\n");
+  // A program that does not say how many devices there are.
+  EXPECT_EQ(Start("--data=x --local-workers=auto --worker-binary=/bin/true")->Wait().exit_code, 2);
+  EXPECT_TRUE(absl::StrContains(Output(), "/bin/true count-devices did not say")) << Output();
+}
+
 TEST_F(ServerProgramTest, VersionAndHelpEndWithZero) {
   EXPECT_EQ(Start("--version")->Wait().ToString(), "exit code 0");
   EXPECT_EQ(Start("--help")->Wait().ToString(), "exit code 0");

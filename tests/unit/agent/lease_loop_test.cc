@@ -30,9 +30,11 @@ class FakeRunner : public TaskRunner {
   };
   std::vector<WarmShard> warm;
   std::atomic<int> rests{0};
+  absl::Status health;
 
   TaskOutcome Run(const Task& task, TaskProgress& progress) override { return run(task, progress); }
   void Rest() override { ++rests; }
+  absl::Status Health() override { return health; }
   std::vector<WarmShard> Warm() const override { return warm; }
 };
 
@@ -94,7 +96,7 @@ class LeaseLoopTest : public testing::Test {
     loop_.emplace(server_, identity_, runner_, metrics_,
                   LeaseLoop::Timing{.first_retry = absl::Milliseconds(1),
                                     .longest_retry = absl::Milliseconds(20)});
-    thread_ = std::thread([this] { loop_->Run(); });
+    thread_ = std::thread([this] { ended_with_ = loop_->Run(); });
   }
 
   // Waits for Run to return.
@@ -113,6 +115,7 @@ class LeaseLoopTest : public testing::Test {
   std::atomic<bool> offered_{false};
   std::optional<LeaseLoop> loop_;
   std::thread thread_;
+  absl::Status ended_with_;
 };
 
 bool IsIdle(const SynchronizeRequest& request) { return request.has_idle(); }
@@ -122,6 +125,35 @@ bool IsFailed(const SynchronizeRequest& request) { return request.has_failed(); 
 bool IsReleased(const SynchronizeRequest& request) { return request.has_released(); }
 bool IsFarewell(const SynchronizeRequest& request) {
   return request.has_idle() && request.draining();
+}
+
+TEST_F(LeaseLoopTest, AWorkerWhoseDeviceIsLostReportsTheFailureTakesNothingNewAndEnds) {
+  server_.answer = OfferingOneTask();
+  runner_.run = [](const Task&, TaskProgress&) {
+    return TaskOutcome{.status = absl::InternalError("cuda: fit: illegal memory access")};
+  };
+  runner_.health = absl::InternalError("cuda: health: illegal memory access");
+  Start();
+  Join();
+  EXPECT_EQ(ended_with_, runner_.health);
+  EXPECT_EQ(Count(IsFailed), 1);
+  EXPECT_EQ(Count(IsFarewell), 1) << "the server knows that it is gone";
+  EXPECT_FALSE(server_.WaitFor(IsFailed).failed().permanent()) << "another worker may do it";
+}
+
+TEST_F(LeaseLoopTest, AFailureThatLeavesTheDeviceAsItWasDoesNotEndTheWorker) {
+  server_.answer = OfferingOneTask();
+  runner_.run = [](const Task&, TaskProgress&) {
+    return TaskOutcome{.status = absl::ResourceExhaustedError("out of memory")};
+  };
+  Start();
+  server_.WaitFor(IsFailed);
+  EXPECT_TRUE(server_
+                  .WaitFor([seen = false](const SynchronizeRequest& request) mutable {
+                    seen = seen || request.has_failed();
+                    return seen && request.has_idle() && !request.draining();
+                  })
+                  .has_idle());
 }
 
 TEST_F(LeaseLoopTest, RunsTheOfferedTaskAndDeliversItsResultUnderItsLease) {

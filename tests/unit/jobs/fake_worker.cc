@@ -21,7 +21,7 @@ SynchronizeRequest FakeWorker::BaseRequest() const {
   SynchronizeRequest request;
   request.mutable_worker()->set_id(id_);
   request.mutable_worker()->set_host("host");
-  request.mutable_worker()->set_device("cpu");
+  request.mutable_worker()->set_device(device_);
   request.mutable_worker()->set_memory_bytes(memory_);
   request.mutable_worker()->set_supervisor(supervisor_);
   request.set_draining(draining_);

@@ -40,6 +40,7 @@ class FakeWorker {
 
   void set_draining(bool draining) { draining_ = draining; }
   void set_memory(int64_t bytes) { memory_ = bytes; }
+  void set_device(std::string device) { device_ = std::move(device); }
   std::vector<worker::v1::WarmShard>& warm() { return warm_; }
   const std::string& id() const { return id_; }
 
@@ -50,6 +51,7 @@ class FakeWorker {
   std::string id_;
   std::string supervisor_;
   int64_t memory_ = int64_t{8} << 30;
+  std::string device_ = "cpu";
   bool draining_ = false;
   std::vector<worker::v1::WarmShard> warm_;
   std::optional<worker::v1::Task> task_;

@@ -36,21 +36,32 @@ TEST_F(PreflightTest, TheQuantizedWeightsAreThoseOfTheLinearLayers) {
 
 TEST_F(PreflightTest, MemoryGrowsWithTheCalibrationTokens) {
   v1::QuantizationSpec spec = Spec();
-  const int64_t before = EstimateWorkerMemory(spec, model_->config());
+  const int64_t before = EstimateWorkerMemory(spec, model_->config(), kCpuLayout);
   spec.mutable_calibration()->set_samples(256);
   // Two streams and the attention outputs, 192 floats each, of 65536 more tokens.
-  EXPECT_EQ(EstimateWorkerMemory(spec, model_->config()) - before, int64_t{3} * 192 * 4 * 65536);
+  EXPECT_EQ(EstimateWorkerMemory(spec, model_->config(), kCpuLayout) - before,
+            int64_t{3} * 192 * 4 * 65536);
   spec.mutable_pt2llm()->set_gptaq(0);
-  EXPECT_LT(EstimateWorkerMemory(spec, model_->config()), before + int64_t{3} * 192 * 4 * 65536);
+  EXPECT_LT(EstimateWorkerMemory(spec, model_->config(), kCpuLayout),
+            before + int64_t{3} * 192 * 4 * 65536);
 }
 
 TEST_F(PreflightTest, MemoryIsThatOfTheGreaterStage) {
   v1::QuantizationSpec spec = Spec();
   spec.mutable_calibration()->set_samples(1);
-  const int64_t quantize = EstimateWorkerMemory(spec, model_->config());
+  const int64_t quantize = EstimateWorkerMemory(spec, model_->config(), kCpuLayout);
   spec.mutable_evaluation()->set_windows(100);
   spec.mutable_evaluation()->set_window_length(512);
-  EXPECT_GT(EstimateWorkerMemory(spec, model_->config()), quantize);
+  EXPECT_GT(EstimateWorkerMemory(spec, model_->config(), kCpuLayout), quantize);
+}
+
+TEST_F(PreflightTest, AGpuMayLeaveTheHiddenStatesInTheHostsMemory) {
+  const v1::QuantizationSpec spec = Spec();
+  const int64_t all = EstimateWorkerMemory(spec, model_->config(), kCudaLayout);
+  const int64_t least =
+      EstimateWorkerMemory(spec, model_->config(), kCudaLayout, /*states_on_host=*/true);
+  // Two streams in float32, and the attention outputs in bf16.
+  EXPECT_EQ(all - least, int64_t{128} * 512 * 192 * (2 * 4 + 2));
 }
 
 TEST_F(PreflightTest, DiskIsThatOfThePackedModelAndItsInputs) {

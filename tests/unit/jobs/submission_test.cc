@@ -355,6 +355,12 @@ TEST_F(SubmissionTest, AJobTooBigForEveryWorkerIsRefused) {
   ASSERT_THAT(worker.Idle(world_.system()), IsOk());
   ExpectRefused(world_.Request(), absl::StatusCode::kResourceExhausted, "WORKER_MEMORY",
                 {"memory", "1048576"});
+  FakeWorker gpu("gpu");
+  gpu.set_device("cuda:0");
+  gpu.set_memory(1 << 20);
+  ASSERT_THAT(gpu.Idle(world_.system()), IsOk());
+  ExpectRefused(world_.Request(), absl::StatusCode::kResourceExhausted, "WORKER_MEMORY",
+                {"on a GPU"});
   FakeWorker large("large");
   ASSERT_THAT(large.Idle(world_.system()), IsOk());
   EXPECT_THAT(Create(world_.Request()), IsOk());

@@ -37,14 +37,6 @@ TEST_F(WorkerRegistryTest, ASilentWorkerIsLostAndLaterForgotten) {
   EXPECT_EQ(workers[0].id, "a");
 }
 
-TEST_F(WorkerRegistryTest, TheLargestMemoryIsOfWorkersThatLive) {
-  EXPECT_EQ(registry_.LargestMemory(), 0);
-  Report("large", 100);
-  clock_.Advance(absl::Seconds(61));
-  Report("small", 10);
-  EXPECT_EQ(registry_.LargestMemory(), 10);
-}
-
 TEST_F(WorkerRegistryTest, AStateIsHeldByAnotherThatLivesAndIsNotDraining) {
   const WarmState state{"uid", 1, 5};
   Report("a", 0, {state});

@@ -24,9 +24,9 @@ bool SameBytes(const TernaryLayer& a, const TernaryLayer& b) {
 
 class BlockQuantizerTest : public testing::Test {
  protected:
-  CalibrationState Start(bool full_precision_stream) {
+  CalibrationState Start(bool full_precision_stream, bool on_host = false) {
     return StartCalibration(*backend_, *demo_.full, ids_, DemoModel::kWindowLength, kBlock,
-                            full_precision_stream, nullptr)
+                            {.full_precision = full_precision_stream, .on_host = on_host}, nullptr)
         .value();
   }
 
@@ -163,6 +163,19 @@ TEST_F(BlockQuantizerTest, WithoutAsymmetryAFullPrecisionStreamChangesNothing) {
   for (const LinearKind kind : LinearKinds()) {
     EXPECT_TRUE(SameBytes(beside.layers.at(kind), alone.layers.at(kind))) << LinearModule(kind);
   }
+}
+
+TEST_F(BlockQuantizerTest, NoBitDependsOnWhereTheStatesLie) {
+  ids_ = demo_.Tokens(70);  // more than one batch
+  CalibrationState on_device = Start(true);
+  CalibrationState on_host = Start(true, /*on_host=*/true);
+  const QuantizedBlock expected = Quantize(on_device).value();
+  const QuantizedBlock quantized = Quantize(on_host).value();
+  for (const auto& [kind, layer] : expected.layers) {
+    EXPECT_TRUE(SameBytes(layer, quantized.layers.at(kind)));
+  }
+  EXPECT_EQ(Values(*backend_, on_host.quantized), Values(*backend_, on_device.quantized));
+  EXPECT_EQ(Values(*backend_, on_host.full_precision), Values(*backend_, on_device.full_precision));
 }
 
 TEST_F(BlockQuantizerTest, AsymmetryWithoutTheFullPrecisionStreamIsRefused) {

@@ -2,8 +2,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "checkpoint/block_memory.h"
 #include "gtest/gtest.h"
 #include "tests/test_backend.h"
 #include "tests/unit/quant/demo_model.h"
@@ -18,7 +20,8 @@ class CalibrationStateTest : public testing::Test {
  protected:
   absl::StatusOr<CalibrationState> Start(int64_t first_block, bool full_precision_stream) {
     return StartCalibration(*backend_, *demo_.full, ids_, DemoModel::kWindowLength, first_block,
-                            full_precision_stream, cancelled_);
+                            {.full_precision = full_precision_stream, .on_host = on_host_},
+                            cancelled_);
   }
 
   // Quantizes two blocks, then rebuilds the state behind them from what was stored.
@@ -52,6 +55,7 @@ class CalibrationStateTest : public testing::Test {
 
   DemoModel demo_;
   std::unique_ptr<Backend> backend_ = TestBackend();
+  bool on_host_ = false;
   // More than one batch: BatchWindows() takes 64 of them.
   std::vector<int32_t> ids_ = demo_.Tokens(70);
   std::function<bool()> cancelled_;
@@ -88,6 +92,44 @@ TEST_F(CalibrationStateTest, ARebuiltStateHasTheBitsOfTheWarmOneWithOneStream) {
   options.gptaq = 0;
   options.reorder = Reorder::kNone;
   ExpectRebuiltStateToHaveTheSameBits(options);
+}
+
+TEST_F(CalibrationStateTest, ARebuiltStateHasTheBitsOfTheWarmOneInTheHostsMemory) {
+  on_host_ = true;
+  ExpectRebuiltStateToHaveTheSameBits(Pt2LlmOptions());
+}
+
+TEST_F(CalibrationStateTest, StatesInTheHostsMemoryHaveTheSameBits) {
+  const CalibrationState on_device = Start(2, true).value();
+  on_host_ = true;
+  const CalibrationState on_host = Start(2, true).value();
+  EXPECT_TRUE(on_host.on_host);
+  EXPECT_EQ(Values(*backend_, on_host.quantized), Values(*backend_, on_device.quantized));
+  EXPECT_EQ(Values(*backend_, on_host.full_precision), Values(*backend_, on_device.full_precision));
+}
+
+TEST_F(CalibrationStateTest, StatesLieInTheHostsMemoryWhereTheDevicesOwnHasNoRoom) {
+  const ComputeLayout layout = {.activation_bytes = SizeOf(backend_->activation_type()),
+                                .batch_tokens = backend_->batch_tokens(),
+                                .own_memory = true};
+  const auto streams = [&](int64_t tokens) {
+    return ChooseStreams(*backend_, demo_.config(), Pt2LlmOptions(), tokens,
+                         DemoModel::kWindowLength);
+  };
+  EXPECT_TRUE(streams(1024).full_precision);
+  EXPECT_FALSE(streams(1024).on_host);
+  const std::optional<DeviceMemory> memory = backend_->memory();
+  if (!memory.has_value()) {
+    EXPECT_FALSE(streams(int64_t{1} << 40).on_host) << "there is one memory alone";
+    return;
+  }
+  int64_t tokens = 1024;
+  while (QuantizeMemory(demo_.config(), {tokens, DemoModel::kWindowLength, true}, layout).total() <=
+         memory->total) {
+    tokens *= 2;
+  }
+  EXPECT_TRUE(streams(tokens).on_host);
+  EXPECT_FALSE(streams(tokens / 2).on_host);
 }
 
 TEST_F(CalibrationStateTest, StopsWhenCancelled) {

@@ -73,6 +73,7 @@ class CpuBackend : public Backend {
 
   std::string name() const override { return "cpu"; }
   std::optional<DeviceMemory> memory() const override { return std::nullopt; }
+  absl::Status ResetPeakMemory() override { return absl::OkStatus(); }
   ElementType activation_type() const override { return ElementType::kF32; }
   int64_t batch_tokens() const override { return kBatchTokens; }
 
@@ -84,6 +85,13 @@ class CpuBackend : public Backend {
     };
     return std::chrono::duration<double>(time(to) - time(from)).count();
   }
+
+  absl::StatusOr<Tensor> AllocateOnHost(ElementType type, int64_t rows, int64_t cols) override {
+    return Allocate(type, rows, cols);
+  }
+  absl::Status ReleaseUnused() override { return absl::OkStatus(); }
+  absl::Status Health() override { return absl::OkStatus(); }
+  UploadLane* upload_lane() override { return nullptr; }
 
   absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols) override {
     assert(rows >= 0 && cols >= 0);

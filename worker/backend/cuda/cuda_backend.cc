@@ -11,6 +11,7 @@
 #include "worker/backend/cuda/cuda_status.h"
 #include "worker/backend/cuda/cuda_ternary_ops.h"
 #include "worker/backend/cuda/cuda_transformer_ops.h"
+#include "worker/backend/cuda/cuda_upload_lane.h"
 #include "worker/backend/cuda/device_context.h"
 #include "worker/backend/cuda/factor_kernels.h"
 #include "worker/backend/cuda/matrix_product.h"
@@ -35,7 +36,8 @@ class CudaBackend : public Backend {
         transformer_(*device_),
         // Millions of terms: beside bf16 inputs the rounding of their factors does not show.
         ternary_(*device_,
-                 activation_type == ElementType::kBF16 ? Arithmetic::kTf32 : Arithmetic::kExact) {}
+                 activation_type == ElementType::kBF16 ? Arithmetic::kTf32 : Arithmetic::kExact),
+        upload_lane_(*device_) {}
 
   std::string name() const override {
     return absl::StrCat(device_->model(), " (",
@@ -46,6 +48,7 @@ class CudaBackend : public Backend {
                         .used = device_->used_bytes(),
                         .peak = device_->peak_bytes()};
   }
+  absl::Status ResetPeakMemory() override { return device_->ResetPeak(); }
   ElementType activation_type() const override { return activation_type_; }
   int64_t batch_tokens() const override { return kBatchTokens; }
 
@@ -72,6 +75,17 @@ class CudaBackend : public Backend {
     return device_->Allocate(type, rows, cols);
   }
 
+  absl::StatusOr<Tensor> AllocateOnHost(ElementType type, int64_t rows, int64_t cols) override {
+    return device_->AllocateOnHost(type, rows, cols);
+  }
+
+  absl::Status ReleaseUnused() override { return device_->ReleaseUnused(); }
+
+  // Faults of kernels stay with the context: every later call returns them.
+  absl::Status Health() override { return device_->Synchronize("health"); }
+
+  UploadLane* upload_lane() override { return &upload_lane_; }
+
   // Returns once the host's memory has been read.
   absl::Status Upload(const void* host, const Tensor& tensor) override {
     return CudaStatus(cudaMemcpyAsync(tensor.data<void>(), host, tensor.bytes(),
@@ -89,7 +103,7 @@ class CudaBackend : public Backend {
   absl::Status Copy(const Tensor& from, const Tensor& to) override {
     assert(from.bytes() == to.bytes());
     return CudaStatus(cudaMemcpyAsync(to.data<void>(), from.data<void>(), from.bytes(),
-                                      cudaMemcpyDeviceToDevice, device_->stream()),
+                                      cudaMemcpyDefault, device_->stream()),
                       "copy");
   }
 
@@ -150,6 +164,7 @@ class CudaBackend : public Backend {
   const ElementType activation_type_;
   CudaTransformerOps transformer_;
   CudaTernaryOps ternary_;
+  CudaUploadLane upload_lane_;
 };
 
 }  // namespace

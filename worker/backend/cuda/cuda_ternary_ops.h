@@ -2,7 +2,6 @@
 #define TERN_WORKER_BACKEND_CUDA_CUDA_TERNARY_OPS_H_
 
 #include <cstdint>
-#include <span>
 
 #include "worker/backend/cuda/device_context.h"
 #include "worker/backend/cuda/matrix_product.h"
@@ -53,16 +52,6 @@ class CudaTernaryOps final : public TernaryOps {
   // u[g,g] = U, UᵀU = the leading g × g of a, and its inverse.
   absl::Status Factor(const Tensor& a, const Tensor& u, const Tensor& inverse,
                       const Tensor& failures);
-
-  // factor·left·right.
-  struct Term {
-    const Tensor& left;   // [n,k]
-    const Tensor& right;  // [k,m]
-    float factor;
-  };
-  // Adds the terms, whose k are equal, to to[n,m]; in one product of split TF32 where the
-  // arithmetic allows it.
-  absl::Status AddProducts(std::span<const Term> terms, const Tensor& to, const char* operation);
 
   DeviceContext& device_;
   const Arithmetic arithmetic_;

@@ -58,6 +58,11 @@ absl::StatusOr<std::unique_ptr<DeviceContext>> DeviceContext::Open(int ordinal,
   TERN_RETURN_IF_ERROR(
       CudaStatus(cudaMemPoolSetAttribute(context->pool_, cudaMemPoolAttrReleaseThreshold, &keep),
                  "memory pool"));
+  // Another stream is not made to wait for this one because of memory.
+  int no = 0;
+  TERN_RETURN_IF_ERROR(CudaStatus(
+      cudaMemPoolSetAttribute(context->pool_, cudaMemPoolReuseAllowInternalDependencies, &no),
+      "memory pool"));
 
   TERN_RETURN_IF_ERROR(CudaStatus(cublasCreate(&context->cublas_), "create"));
   TERN_RETURN_IF_ERROR(CudaStatus(cublasSetStream(context->cublas_, context->stream_), "stream"));
@@ -82,17 +87,22 @@ DeviceContext::~DeviceContext() {
 }
 
 absl::StatusOr<Tensor> DeviceContext::Allocate(ElementType type, int64_t rows, int64_t cols) {
+  return AllocateFor(stream_, type, rows, cols);
+}
+
+absl::StatusOr<Tensor> DeviceContext::AllocateFor(cudaStream_t stream, ElementType type,
+                                                  int64_t rows, int64_t cols) {
   assert(rows >= 0 && cols >= 0);
   TERN_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(ordinal_), "set device"));
   const int64_t bytes = std::max<int64_t>(1, rows * cols * SizeOf(type));
   void* memory = nullptr;
-  cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+  cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream);
   if (error == cudaErrorMemoryAllocation) {
     // What the stream still holds may fit it once done.
     cudaGetLastError();
     TERN_RETURN_IF_ERROR(Synchronize("allocate"));
     TERN_RETURN_IF_ERROR(CudaStatus(cudaMemPoolTrimTo(pool_, 0), "allocate"));
-    error = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
+    error = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream);
   }
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
@@ -110,6 +120,30 @@ absl::StatusOr<Tensor> DeviceContext::Allocate(ElementType type, int64_t rows, i
                 }));
 }
 
+absl::StatusOr<Tensor> DeviceContext::AllocateOnHost(ElementType type, int64_t rows, int64_t cols) {
+  TERN_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(ordinal_), "set device"));
+  const int64_t bytes = std::max<int64_t>(1, rows * cols * SizeOf(type));
+  void* memory = nullptr;
+  const cudaError_t error = cudaMallocHost(&memory, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "cuda:", ordinal_, ": ", bytes, " bytes of the host's memory cannot be pinned"));
+  }
+  TERN_RETURN_IF_ERROR(CudaStatus(error, "allocate on host"));
+  // Freed once the stream no longer needs it.
+  return Tensor(type, rows, cols, std::shared_ptr<void>(memory, [stream = stream_](void* freed) {
+                  cudaStreamSynchronize(stream);
+                  cudaFreeHost(freed);
+                }));
+}
+
+absl::Status DeviceContext::ReleaseUnused() {
+  TERN_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(ordinal_), "set device"));
+  TERN_RETURN_IF_ERROR(Synchronize("release memory"));
+  return CudaStatus(cudaMemPoolTrimTo(pool_, 0), "release memory");
+}
+
 absl::Status DeviceContext::Synchronize(const char* operation) {
   return CudaStatus(cudaStreamSynchronize(stream_), operation);
 }
@@ -124,6 +158,12 @@ int64_t DeviceContext::peak_bytes() const {
   uint64_t peak = 0;
   cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemHigh, &peak);
   return static_cast<int64_t>(peak);
+}
+
+absl::Status DeviceContext::ResetPeak() {
+  uint64_t zero = 0;  // means the present use
+  return CudaStatus(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrUsedMemHigh, &zero),
+                    "memory pool");
 }
 
 }  // namespace tern

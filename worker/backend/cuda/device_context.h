@@ -38,12 +38,21 @@ class DeviceContext {
   // a thread does with a backend begins with memory from it. RESOURCE_EXHAUSTED says what was asked
   // for and what was free.
   absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols);
+  // The same for another stream of the device, which may use it at once; what is freed of it
+  // belongs to this context's stream.
+  absl::StatusOr<Tensor> AllocateFor(cudaStream_t stream, ElementType type, int64_t rows,
+                                     int64_t cols);
+  // Pinned memory of the host's, which the device can reach.
+  absl::StatusOr<Tensor> AllocateOnHost(ElementType type, int64_t rows, int64_t cols);
+  // Gives memory kept for later tensors back to the system.
+  absl::Status ReleaseUnused();
 
   absl::Status Synchronize(const char* operation);
 
-  // What tensors take, and the most they took at one time, in bytes.
+  // What tensors take, and the most they took at one time since ResetPeak, in bytes.
   int64_t used_bytes() const;
   int64_t peak_bytes() const;
+  absl::Status ResetPeak();
 
  private:
   DeviceContext() = default;

@@ -36,6 +36,12 @@ struct DeviceMatrix {
 
   int64_t view_rows() const { return transposed ? cols : rows; }
   int64_t view_cols() const { return transposed ? rows : cols; }
+  DeviceMatrix ViewRows(int64_t first, int64_t count) const {
+    return transposed ? Block(0, first, rows, count) : Block(first, 0, count, cols);
+  }
+  DeviceMatrix ViewCols(int64_t first, int64_t count) const {
+    return transposed ? Block(first, 0, count, cols) : Block(0, first, rows, count);
+  }
 
   void* data;
   ElementType type;

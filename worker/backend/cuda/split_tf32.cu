@@ -12,39 +12,29 @@ __device__ float HighPart(float value) {
   return __uint_as_float(bits);
 }
 
-__global__ void SplitLeftKernel(const float* a, int64_t count, int64_t k, float factor, float* left,
-                                int64_t stride) {
+__global__ void SplitKernel(const float* from, int64_t count, int64_t cols, int64_t from_stride,
+                            float factor, SplitLayout layout, float* to) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= count) return;
-  const float value = factor * a[i];
+  const int64_t row = i / cols;
+  const int64_t col = i - row * cols;
+  const float value = factor * from[row * from_stride + col];
   const float high = HighPart(value);
-  float* to = left + i / k * stride + i % k;
-  to[0] = high;
-  to[k] = high;
-  to[2 * k] = HighPart(value - high);
+  const float low = HighPart(value - high);
+  float* const first = to + row * layout.to_stride + col;
+  for (int part = 0; part < 3; ++part) {
+    first[part * layout.part_offset] = part == layout.low_part ? low : high;
+  }
 }
-
-__global__ void SplitRightKernel(const float* b, int64_t count, float* right) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= count) return;
-  const float high = HighPart(b[i]);
-  right[i] = high;
-  right[count + i] = HighPart(b[i] - high);
-  right[2 * count + i] = high;
-}
-
-unsigned Blocks(int64_t count) { return static_cast<unsigned>((count + kThreads - 1) / kThreads); }
 
 }  // namespace
 
-void LaunchSplitLeft(cudaStream_t stream, const float* a, int64_t rows, int64_t k, float factor,
-                     float* left, int64_t stride) {
-  SplitLeftKernel<<<Blocks(rows * k), kThreads, 0, stream>>>(a, rows * k, k, factor, left, stride);
-}
-
-void LaunchSplitRight(cudaStream_t stream, const float* b, int64_t k, int64_t columns,
-                      float* right) {
-  SplitRightKernel<<<Blocks(k * columns), kThreads, 0, stream>>>(b, k * columns, right);
+void LaunchSplit(cudaStream_t stream, const float* from, int64_t rows, int64_t cols,
+                 int64_t from_stride, float factor, const SplitLayout& layout, float* to) {
+  const int64_t count = rows * cols;
+  const auto blocks = static_cast<unsigned>((count + kThreads - 1) / kThreads);
+  if (blocks == 0) return;
+  SplitKernel<<<blocks, kThreads, 0, stream>>>(from, count, cols, from_stride, factor, layout, to);
 }
 
 }  // namespace tern

@@ -7,17 +7,17 @@
 
 namespace tern {
 
-// A float32 product as one of TF32 operands three times as deep: with every value the sum of a
-// high and a low part of 10 bits each, a·b ≈ [a_hi a_hi a_lo]·[b_hi; b_lo; b_hi]. What is left out
-// is 2⁻²² of a product, and the matrix units make it several times as fast. The parts lie in
-// buffers of their own:
-//   left[m,3k]  of a[m,k]: high, high, low beside each other;
-//   right[3k,n] of b[k,n]: high, low, high below each other.
-// Parts of several products that are added up may lie beside, and below, one another.
-void LaunchSplitLeft(cudaStream_t stream, const float* a, int64_t rows, int64_t k, float factor,
-                     float* left, int64_t stride);
-void LaunchSplitRight(cudaStream_t stream, const float* b, int64_t k, int64_t columns,
-                      float* right);
+// A value is the sum of a high and a low part of 10 bits of mantissa each (and what is left, 2⁻²²
+// of it). Of the three parts written of every element of from[rows,cols], times `factor`, the one
+// numbered `low_part` is the low one and the others are the high one. Part p of an element at (r,
+// c) goes to to[p·part_offset + r·to_stride + c].
+struct SplitLayout {
+  int64_t to_stride;
+  int64_t part_offset;
+  int low_part;
+};
+void LaunchSplit(cudaStream_t stream, const float* from, int64_t rows, int64_t cols,
+                 int64_t from_stride, float factor, const SplitLayout& layout, float* to);
 
 }  // namespace tern
 

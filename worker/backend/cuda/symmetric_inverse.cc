@@ -1,21 +1,26 @@
 #include "worker/backend/cuda/symmetric_inverse.h"
 
 #include <cassert>
+#include <span>
 
 #include "checkpoint/status_macros.h"
 #include "worker/backend/cuda/cuda_status.h"
 #include "worker/backend/cuda/factor_kernels.h"
-#include "worker/backend/cuda/matrix_product.h"
+#include "worker/backend/cuda/split_product.h"
 
 namespace tern {
 namespace {
 
 constexpr char kOperation[] = "invert";
 
+// Below this a product is too small to pay for its splitting.
+constexpr int64_t kLeastSplit = 512;
+
 class SymmetricInverse {
  public:
-  SymmetricInverse(DeviceContext& device, const Tensor& small, const Tensor& failures)
-      : device_(device), small_(small), failures_(failures) {}
+  SymmetricInverse(DeviceContext& device, Arithmetic arithmetic, const Tensor& small,
+                   const Tensor& failures)
+      : device_(device), arithmetic_(arithmetic), small_(small), failures_(failures) {}
 
   absl::Status Invert(const DeviceMatrix& matrix) {
     const int64_t m = matrix.rows;
@@ -28,14 +33,26 @@ class SymmetricInverse {
     const DeviceMatrix b = matrix.Block(0, first, first, second);
     const DeviceMatrix c = matrix.Block(first, first, second, second);
 
+    const Arithmetic arithmetic = second < kLeastSplit ? Arithmetic::kExact : arithmetic_;
+    const auto product = [&](const DeviceMatrix& left, const DeviceMatrix& right, float factor,
+                             const DeviceMatrix& to) {
+      const ProductTerm term{left, right, factor};
+      return MultiplyAdd(device_, arithmetic, std::span(&term, 1), 0, to, kOperation);
+    };
+    const auto add_symmetric = [&](const DeviceMatrix& left, const DeviceMatrix& right,
+                                   const DeviceMatrix& to) {
+      return MultiplyAddUpper(device_, arithmetic, {left, right, -1}, 1, to, kOperation);
+    };
+
     TERN_RETURN_IF_ERROR(Invert(a));
     // W stays in the place of the lower triangle, which nothing reads before it is mirrored.
     const DeviceMatrix w_transposed = matrix.Block(first, 0, second, first);
-    TERN_RETURN_IF_ERROR(Product(b.Transposed(), a, 1, 0, w_transposed));
-    TERN_RETURN_IF_ERROR(Product(w_transposed, b, -1, 1, c));
+    TERN_RETURN_IF_ERROR(product(b.Transposed(), a, 1, w_transposed));
+    TERN_RETURN_IF_ERROR(add_symmetric(w_transposed, b, c));
+    LaunchMirrorUpper(device_.stream(), static_cast<float*>(c.data), second, c.stride);
     TERN_RETURN_IF_ERROR(Invert(c));
-    TERN_RETURN_IF_ERROR(Product(w_transposed.Transposed(), c, -1, 0, b));
-    TERN_RETURN_IF_ERROR(Product(b, w_transposed, -1, 1, a));
+    TERN_RETURN_IF_ERROR(product(w_transposed.Transposed(), c, -1, b));
+    TERN_RETURN_IF_ERROR(add_symmetric(b, w_transposed, a));
     LaunchMirrorUpper(device_.stream(), static_cast<float*>(matrix.data), m, matrix.stride);
     return Launched(kOperation);
   }
@@ -48,26 +65,23 @@ class SymmetricInverse {
                       small_.data<float>(), failures_.data<int32_t>());
     TERN_RETURN_IF_ERROR(Launched(kOperation));
     const DeviceMatrix x(small_.Reshape(small_.elements(), 1).Rows(0, m * m).Reshape(m, m));
-    return Product(x, x.Transposed(), 1, 0, matrix);
-  }
-
-  absl::Status Product(const DeviceMatrix& a, const DeviceMatrix& b, float alpha, float beta,
-                       const DeviceMatrix& c) {
-    return Multiply(device_.cublas(), a, b, alpha, beta, c, kOperation);
+    return Multiply(device_.cublas(), x, x.Transposed(), 1, 0, matrix, kOperation);
   }
 
   DeviceContext& device_;
+  const Arithmetic arithmetic_;
   const Tensor& small_;
   const Tensor& failures_;
 };
 
 }  // namespace
 
-absl::Status InvertSymmetric(DeviceContext& device, const Tensor& matrix, const Tensor& failures) {
+absl::Status InvertSymmetric(DeviceContext& device, Arithmetic arithmetic, const Tensor& matrix,
+                             const Tensor& failures) {
   assert(matrix.rows() == matrix.cols());
   TERN_ASSIGN_OR_RETURN(const Tensor small,
                         device.Allocate(ElementType::kF32, kWidestSmallFactor, kWidestSmallFactor));
-  return SymmetricInverse(device, small, failures).Invert(matrix);
+  return SymmetricInverse(device, arithmetic, small, failures).Invert(matrix);
 }
 
 }  // namespace tern

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "worker/backend/cuda/device_context.h"
+#include "worker/backend/cuda/matrix_product.h"
 #include "worker/backend/tensor.h"
 
 namespace tern {
@@ -14,8 +15,10 @@ namespace tern {
 //   with W = A⁻¹·B and S = C - Bᵀ·W, the inverse of [A B; Bᵀ C] is
 //   [A⁻¹ + W·S⁻¹·Wᵀ, -W·S⁻¹; ·, S⁻¹].
 // `matrix` [m,m], both triangles, becomes its inverse, both triangles. Adds to failures[1,1] where
-// the matrix is not positive definite; then `matrix` holds nothing of use.
-absl::Status InvertSymmetric(DeviceContext& device, const Tensor& matrix, const Tensor& failures);
+// the matrix is not positive definite; then `matrix` holds nothing of use. kTf32: the large
+// products are split ones.
+absl::Status InvertSymmetric(DeviceContext& device, Arithmetic arithmetic, const Tensor& matrix,
+                             const Tensor& failures);
 
 }  // namespace tern
 

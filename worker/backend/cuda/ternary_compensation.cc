@@ -1,5 +1,6 @@
 #include <array>
 #include <cassert>
+#include <span>
 #include <vector>
 
 #include "checkpoint/status_macros.h"
@@ -9,7 +10,7 @@
 #include "worker/backend/cuda/factor_kernels.h"
 #include "worker/backend/cuda/loss_kernels.h"
 #include "worker/backend/cuda/matrix_product.h"
-#include "worker/backend/cuda/split_tf32.h"
+#include "worker/backend/cuda/split_product.h"
 #include "worker/backend/cuda/symmetric_inverse.h"
 
 namespace tern {
@@ -29,7 +30,7 @@ absl::StatusOr<bool> CudaTernaryOps::InvertDamped(const Tensor& h, double dampin
   TERN_ASSIGN_OR_RETURN(const Tensor failures, device_.Allocate(ElementType::kI32, 1, 1));
   TERN_RETURN_IF_ERROR(CudaStatus(
       cudaMemsetAsync(failures.data<void>(), 0, failures.bytes(), device_.stream()), "invert"));
-  TERN_RETURN_IF_ERROR(InvertSymmetric(device_, inverse, failures));
+  TERN_RETURN_IF_ERROR(InvertSymmetric(device_, arithmetic_, inverse, failures));
   int32_t found = 0;
   TERN_RETURN_IF_ERROR(CudaStatus(cudaMemcpyAsync(&found, failures.data<void>(), sizeof(found),
                                                   cudaMemcpyDeviceToHost, device_.stream()),
@@ -97,18 +98,8 @@ absl::Status CudaTernaryOps::DowndateInverse(const Tensor& inverse, const Tensor
   TERN_RETURN_IF_ERROR(Multiply(device_.cublas(), DeviceMatrix(u_bb_inverse).Transposed(),
                                 DeviceMatrix(rows).Block(0, g, g, rest), 1, 0, factor,
                                 "downdate: U_BR"));
-  if (arithmetic_ == Arithmetic::kExact) {
-    return Multiply(device_.cublas(), factor.Transposed(), factor, -1, 1, next, "downdate");
-  }
-  // Both sides' parts below each other, the left one's turned over by the product.
-  TERN_ASSIGN_OR_RETURN(const Tensor left, Floats(3 * g, rest));
-  TERN_ASSIGN_OR_RETURN(const Tensor right, Floats(3 * g, rest));
-  LaunchSplitRight(device_.stream(), u_br.data<float>(), g, rest, right.data<float>());
-  LaunchSplitLeft(device_.stream(), u_br.data<float>(), 1, g * rest, 1, left.data<float>(),
-                  3 * g * rest);
-  TERN_RETURN_IF_ERROR(Launched("downdate: split"));
-  return Multiply(device_.cublas(), DeviceMatrix(left).Transposed(), right, -1, 1, next, "downdate",
-                  Arithmetic::kTf32);
+  const ProductTerm term{factor.Transposed(), factor, -1};
+  return MultiplyAdd(device_, arithmetic_, std::span(&term, 1), 1, next, "downdate");
 }
 
 absl::Status CudaTernaryOps::AsymmetryTerm(const Tensor& cross, const Tensor& h,
@@ -139,31 +130,6 @@ absl::Status CudaTernaryOps::AsymmetryTerm(const Tensor& cross, const Tensor& h,
   return Multiply(cublas, inner, u_br, factor, 1, p, "asymmetry");
 }
 
-absl::Status CudaTernaryOps::AddProducts(std::span<const Term> terms, const Tensor& to,
-                                         const char* operation) {
-  if (arithmetic_ == Arithmetic::kExact) {
-    for (const Term& term : terms) {
-      TERN_RETURN_IF_ERROR(
-          Multiply(device_.cublas(), term.left, term.right, term.factor, 1, to, operation));
-    }
-    return absl::OkStatus();
-  }
-  const int64_t k = terms[0].left.cols();
-  const int64_t depth = 3 * k * static_cast<int64_t>(terms.size());
-  TERN_ASSIGN_OR_RETURN(const Tensor left, Floats(to.rows(), depth));
-  TERN_ASSIGN_OR_RETURN(const Tensor right, Floats(depth, to.cols()));
-  for (size_t i = 0; i < terms.size(); ++i) {
-    const int64_t first = 3 * k * static_cast<int64_t>(i);
-    assert(terms[i].left.cols() == k && terms[i].right.rows() == k);
-    LaunchSplitLeft(device_.stream(), terms[i].left.data<float>(), to.rows(), k, terms[i].factor,
-                    left.data<float>() + first, depth);
-    LaunchSplitRight(device_.stream(), terms[i].right.data<float>(), k, to.cols(),
-                     right.Rows(first, 3 * k).data<float>());
-  }
-  TERN_RETURN_IF_ERROR(Launched(operation));
-  return Multiply(device_.cublas(), left, right, 1, 1, to, operation, Arithmetic::kTf32);
-}
-
 absl::Status CudaTernaryOps::CompensateColumns(const Tensor& w, const Tensor& order,
                                                const Tensor& error, const Tensor& u_bb_inverse,
                                                const Tensor& u_br, const Tensor& p,
@@ -187,13 +153,17 @@ absl::Status CudaTernaryOps::CompensateColumns(const Tensor& w, const Tensor& or
                           f.data<float>());
     TERN_RETURN_IF_ERROR(Launched("compensate: scale"));
   }
-  if (p.empty()) return AddProducts(std::array{Term{f, u_br, -1}}, next, "compensate");
+  const ProductTerm correction{f, u_br, -1};
+  if (p.empty()) {
+    return MultiplyAdd(device_, arithmetic_, std::span(&correction, 1), 1, next, "compensate");
+  }
 
   TERN_ASSIGN_OR_RETURN(const Tensor w_b, Floats(n, g));
   LaunchGatherColumns(device_.stream(), w.data<float>(), n, w.cols(), columns, g,
                       w_b.data<float>());
   TERN_RETURN_IF_ERROR(Launched("compensate: gather group"));
-  return AddProducts(std::array{Term{f, u_br, -1}, Term{w_b, p, 1}}, next, "compensate");
+  const std::array terms = {correction, ProductTerm{w_b, p, 1}};
+  return MultiplyAdd(device_, arithmetic_, terms, 1, next, "compensate");
 }
 
 absl::StatusOr<double> CudaTernaryOps::OutputEnergy(const Tensor& w, const Tensor& w_hat,

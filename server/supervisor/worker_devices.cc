@@ -1,0 +1,61 @@
+#include "server/supervisor/worker_devices.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace tern {
+namespace {
+
+constexpr size_t kLongestAnswer = 4096;
+
+std::string ReadAll(int file) {
+  std::string text;
+  char buffer[256];
+  while (text.size() < kLongestAnswer) {
+    const ssize_t got = read(file, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<int> CountCudaDevicesOf(const std::string& worker_binary) {
+  int answer[2];
+  if (pipe2(answer, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
+  std::string command = "count-devices";
+  char* const argv[] = {const_cast<char*>(worker_binary.c_str()), command.data(), nullptr};
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, answer[1], STDOUT_FILENO);
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, worker_binary.c_str(), &files, nullptr, argv, environ);
+  posix_spawn_file_actions_destroy(&files);
+  close(answer[1]);
+  const std::string text = error == 0 ? ReadAll(answer[0]) : "";
+  close(answer[0]);
+  if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("run ", worker_binary));
+
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  int count = 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && absl::SimpleAtoi(text, &count) &&
+      count >= 0) {
+    return count;
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(worker_binary, " count-devices did not say how many CUDA devices there are"));
+}
+
+}  // namespace tern
