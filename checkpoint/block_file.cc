@@ -17,6 +17,13 @@ const std::map<std::string, std::string>& FileMetadata() {
   return metadata;
 }
 
+bool IsSized(const StoredRotation& rotation, int64_t cols) {
+  const auto& [n1, n2] = rotation.shape;
+  return n1 > 0 && n2 > 0 && n1 * n2 == cols &&
+         rotation.r1.size() == static_cast<size_t>(n1 * n1) &&
+         rotation.r2.size() == static_cast<size_t>(n2 * n2);
+}
+
 absl::Status CheckLayer(const std::string& name, const LinearShape& shape,
                         const TernaryLayer& layer) {
   if (layer.rows != shape.rows || layer.cols != shape.cols) {
@@ -32,6 +39,10 @@ absl::Status CheckLayer(const std::string& name, const LinearShape& shape,
   if (!sized) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": its trits, alpha, mu or perm are not of its shape's size"));
+  }
+  if (layer.rotation.has_value() && !IsSized(*layer.rotation, layer.cols)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": the factors of its rotation are not those of rows of ", layer.cols));
   }
   return absl::OkStatus();
 }
@@ -52,7 +63,7 @@ std::vector<std::string> BlockFileTensors(const ModelConfig& config, const Packe
                                           int64_t block) {
   std::vector<std::string> names;
   for (const LinearKind kind : LinearKinds()) {
-    for (std::string& name : LayerTensors(LinearName(block, kind), format.permuted)) {
+    for (std::string& name : LayerTensors(LinearName(block, kind), format.parts())) {
       names.push_back(std::move(name));
     }
   }
@@ -72,9 +83,15 @@ absl::Status WriteBlockFile(const ModelFolder& model, int64_t block, const Block
       return absl::InvalidArgumentError(absl::StrCat(name, ": not among the block's layers"));
     }
     TERN_RETURN_IF_ERROR(CheckLayer(name, ShapeOf(model.config(), kind), layer->second));
-    if (layer->second.perm.empty() != layers.begin()->second.perm.empty()) {
+    const LayerParts parts = PartsOf(layer->second);
+    const LayerParts others = PartsOf(layers.begin()->second);
+    if (parts.permuted != others.permuted) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": either all layers of a block are permuted or none"));
+    }
+    if (parts.rotated != others.rotated) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": either all layers of a block are rotated or none"));
     }
     AppendTensors(name, layer->second, tensors);
   }
@@ -123,9 +140,9 @@ absl::StatusOr<BlockLayers> ReadBlockLayers(const SafetensorsReader& file,
   BlockLayers layers;
   for (const LinearKind kind : LinearKinds()) {
     const LinearShape shape = ShapeOf(config, kind);
-    TERN_ASSIGN_OR_RETURN(
-        TernaryLayer layer,
-        ReadTernaryLayer(file, LinearName(block, kind), shape.rows, shape.cols, format.group_size));
+    TERN_ASSIGN_OR_RETURN(TernaryLayer layer,
+                          ReadTernaryLayer(file, LinearName(block, kind), shape.rows, shape.cols,
+                                           format.group_size, format.RotationOf(shape)));
     layers.emplace(kind, std::move(layer));
   }
   return layers;

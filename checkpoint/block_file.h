@@ -24,8 +24,8 @@ std::vector<std::string> BlockFileTensors(const ModelConfig& config, const Packe
                                           int64_t block);
 
 // Writes the file of `block` to `sink`: the layers (all seven, of the shapes `model` implies, all
-// with a permutation or none) and the block's norms and biases as in the source. Equal input gives
-// equal bytes.
+// with a permutation or none and all with a rotation or none) and the block's norms and biases as
+// in the source. Equal input gives equal bytes.
 absl::Status WriteBlockFile(const ModelFolder& model, int64_t block, const BlockLayers& layers,
                             const ByteSink& sink);
 

@@ -13,11 +13,16 @@ double BitsPerWeight(int64_t bytes, int64_t weights) {
 }
 
 absl::Status AddLayer(const SafetensorsReader& file, const std::string& name,
-                      const LinearShape& shape, bool permuted, CheckpointSizes& sizes) {
+                      const LinearShape& shape, const PackedFormat& format,
+                      CheckpointSizes& sizes) {
   LayerSize layer{name, shape.rows, shape.cols, 0, 0};
-  for (const std::string& part : LayerTensors(name, permuted)) {
+  for (const std::string& part : LayerTensors(name, format.parts())) {
     TERN_ASSIGN_OR_RETURN(const TensorView tensor, file.Get(part));
     layer.bytes += static_cast<int64_t>(tensor.bytes.size());
+  }
+  for (const std::string& factor : RotationTensors(name, format.parts())) {
+    TERN_ASSIGN_OR_RETURN(const TensorView tensor, file.Get(factor));
+    sizes.rotation_bytes += static_cast<int64_t>(tensor.bytes.size());
   }
   const int64_t weights = shape.rows * shape.cols;
   layer.bits_per_weight = BitsPerWeight(layer.bytes, weights);
@@ -49,13 +54,14 @@ absl::StatusOr<CheckpointSizes> MeasureSizes(const PackedCheckpoint& checkpoint)
                           checkpoint.OpenBlock(block));
     for (const LinearKind kind : LinearKinds()) {
       TERN_RETURN_IF_ERROR(AddLayer(*file, LinearName(block, kind), ShapeOf(config, kind),
-                                    checkpoint.format().permuted, sizes));
+                                    checkpoint.format(), sizes));
     }
     TERN_RETURN_IF_ERROR(AddUnquantized(*file, UnquantizedBlockTensors(config, block), sizes));
   }
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsReader> outer,
                         checkpoint.OpenUnquantized());
   TERN_RETURN_IF_ERROR(AddUnquantized(*outer, OuterTensors(config), sizes));
+  sizes.rotation_bits_per_weight = BitsPerWeight(sizes.rotation_bytes, sizes.quantized_weights);
   sizes.quantized_bits_per_weight = BitsPerWeight(sizes.quantized_bytes, sizes.quantized_weights);
   sizes.model_bits_per_weight = BitsPerWeight(sizes.quantized_bytes + sizes.unquantized_bytes,
                                               sizes.quantized_weights + sizes.unquantized_weights);

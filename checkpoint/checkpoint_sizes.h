@@ -23,7 +23,9 @@ struct CheckpointSizes {
   std::map<std::string, int64_t> unquantized;  // tensor -> bytes
   int64_t quantized_weights = 0, quantized_bytes = 0;
   int64_t unquantized_weights = 0, unquantized_bytes = 0;
+  int64_t rotation_bytes = 0;            // of the quantized ones, those of rotations' factors
   double quantized_bits_per_weight = 0;  // quantized layers alone
+  double rotation_bits_per_weight = 0;   // of these, the rotations' share
   double model_bits_per_weight = 0;      // all tensor bytes · 8 / all weights
 };
 absl::StatusOr<CheckpointSizes> MeasureSizes(const PackedCheckpoint& checkpoint);

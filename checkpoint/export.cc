@@ -11,10 +11,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "checkpoint/atomic_file.h"
@@ -32,6 +34,7 @@ using nlohmann::json;
 
 constexpr int64_t kMaxCompanionBytes = int64_t{1} << 30;
 constexpr int64_t kChunkElements = 1 << 20;
+constexpr char kReadmeFile[] = "README.md";
 constexpr int64_t kOutside = -1;  // a tensor outside the blocks
 
 // A tensor of the exported model and where it comes from.
@@ -90,13 +93,32 @@ absl::Status WriteBf16(std::span<const float> values, const ByteSink& sink) {
   return sink({reinterpret_cast<const uint8_t*>(narrow.data()), narrow.size() * sizeof(uint16_t)});
 }
 
+// Calls work(first, count) for ranges that together are the rows 0 … rows - 1, at once.
+void ForRowRanges(int64_t rows, absl::FunctionRef<void(int64_t, int64_t)> work) {
+  const int64_t threads =
+      std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, std::max<int64_t>(1, rows));
+  std::vector<std::jthread> others;
+  for (int64_t i = 1; i < threads; ++i) {
+    const int64_t first = rows * i / threads;
+    others.emplace_back(work, first, rows * (i + 1) / threads - first);
+  }
+  work(0, rows / threads);
+}
+
 absl::Status WriteDequantized(const TernaryLayer& layer, const ByteSink& sink) {
   const int64_t rows_at_once = std::max<int64_t>(1, kChunkElements / layer.cols);
+  std::optional<RotationFold> fold;
+  if (layer.rotation.has_value()) fold.emplace(*layer.rotation);
   std::vector<float> values;
   for (int64_t row = 0; row < layer.rows; row += rows_at_once) {
     const int64_t count = std::min(rows_at_once, layer.rows - row);
     values.resize(static_cast<size_t>(count * layer.cols));
-    DequantizeRows(layer, row, count, values);
+    DequantizeStoredRows(layer, row, count, values);
+    if (fold.has_value()) {
+      ForRowRanges(count, [&](int64_t first, int64_t rows) {
+        fold->Apply(std::span(values).subspan(first * layer.cols, rows * layer.cols));
+      });
+    }
     TERN_RETURN_IF_ERROR(WriteBf16(values, sink));
   }
   return absl::OkStatus();
@@ -128,7 +150,8 @@ class Exporter {
       TERN_ASSIGN_OR_RETURN(
           const TernaryLayer layer,
           ReadTernaryLayer(*file_, LinearName(source.block, *source.layer), shape.rows, shape.cols,
-                           checkpoint_.format().group_size));
+                           checkpoint_.format().group_size,
+                           checkpoint_.format().RotationOf(shape)));
       return WriteDequantized(layer, sink);
     }
     TERN_ASSIGN_OR_RETURN(const TensorView tensor, file_->Get(source.spec.name));
@@ -177,12 +200,15 @@ absl::Status WriteIndex(const std::string& folder, const std::vector<std::vector
   return WriteFileAtomically(absl::StrCat(folder, "/", kIndexFile), JsonFileText(index));
 }
 
-absl::Status WriteConfig(const std::string& folder, const std::string& source_config_json) {
-  TERN_ASSIGN_OR_RETURN(json config, ParseJsonObject(source_config_json, kConfigFile));
+absl::Status WriteConfig(const PackedCheckpoint& checkpoint, const std::string& folder) {
+  TERN_ASSIGN_OR_RETURN(json config, ParseJsonObject(checkpoint.source_config_json(), kConfigFile));
   // Loaders know "torch_dtype" longer than "dtype".
   const bool newer = config.contains("dtype");
   if (newer) config["dtype"] = "bfloat16";
   if (!newer || config.contains("torch_dtype")) config["torch_dtype"] = "bfloat16";
+  if (const std::string note = ExportNote(checkpoint.format()); !note.empty()) {
+    config["tern_export"] = {{"activation_bits", 16}, {"note", note}};
+  }
   return WriteFileAtomically(absl::StrCat(folder, "/", kConfigFile), JsonFileText(config));
 }
 
@@ -207,7 +233,11 @@ absl::Status WriteFolder(const PackedCheckpoint& checkpoint, const std::string& 
   }
   if (shards.size() > 1) TERN_RETURN_IF_ERROR(WriteIndex(folder, shards));
   TERN_RETURN_IF_ERROR(CopyCompanions(checkpoint, folder));
-  return WriteConfig(folder, checkpoint.source_config_json());
+  if (const std::string note = ExportNote(checkpoint.format()); !note.empty()) {
+    const std::string text = absl::StrCat("# Exported by Tern\n\n", note, "\n");
+    TERN_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(folder, "/", kReadmeFile), text));
+  }
+  return WriteConfig(checkpoint, folder);
 }
 
 absl::Status CheckFree(const std::string& out) {
@@ -227,6 +257,15 @@ absl::StatusOr<std::string> MakeTemporaryFolder(const std::string& target) {
 }
 
 }  // namespace
+
+std::string ExportNote(const PackedFormat& format) {
+  if (format.activations.empty()) return "";
+  return absl::StrFormat(
+      "This model runs with 16-bit activations: the weights of the packed checkpoint are exported, "
+      "its low-bit activations (%.4g bits on average) are not. Evaluate the packed checkpoint for "
+      "its quality with these.",
+      Summarize(format.activations).average_bits);
+}
 
 absl::Status ExportBf16(const PackedCheckpoint& checkpoint, const std::string& out,
                         int64_t shard_bytes) {

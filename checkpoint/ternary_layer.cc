@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/float_conversion.h"
@@ -47,11 +48,10 @@ std::span<const uint8_t> BytesOf(const std::vector<T>& values) {
   return {reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T)};
 }
 
-absl::StatusOr<std::vector<uint16_t>> ReadGrid(const SafetensorsReader& file,
-                                               const std::string& name, int64_t rows,
-                                               int64_t groups) {
-  TERN_ASSIGN_OR_RETURN(const TensorView tensor,
-                        GetChecked(file, name, DType::kF16, {rows, groups}));
+absl::StatusOr<std::vector<uint16_t>> ReadHalves(const SafetensorsReader& file,
+                                                 const std::string& name, int64_t rows,
+                                                 int64_t cols) {
+  TERN_ASSIGN_OR_RETURN(const TensorView tensor, GetChecked(file, name, DType::kF16, {rows, cols}));
   std::vector<uint16_t> values = CopyOf<uint16_t>(tensor);
   const auto bad = std::find_if(values.begin(), values.end(),
                                 [](uint16_t half) { return (half & 0x7c00) == 0x7c00; });
@@ -91,14 +91,28 @@ absl::StatusOr<std::vector<int32_t>> ReadPermutation(const SafetensorsReader& fi
   return perm;
 }
 
+absl::StatusOr<std::vector<uint16_t>> ReadFactor(const SafetensorsReader& file,
+                                                 const std::string& name, int64_t n) {
+  TERN_ASSIGN_OR_RETURN(std::vector<uint16_t> factor, ReadHalves(file, name, n, n));
+  const double error = OrthogonalityError(factor, n);
+  if (error > kOrthogonalityTolerance) {
+    return Corrupt(file, name,
+                   absl::StrCat("not orthogonal: its product with its transpose is ", error,
+                                " from the identity, more than ", kOrthogonalityTolerance));
+  }
+  return factor;
+}
+
 }  // namespace
 
 int64_t TernaryLayer::stored_bytes() const {
   return static_cast<int64_t>(BytesOf(trits).size() + BytesOf(alpha).size() + BytesOf(mu).size() +
-                              BytesOf(perm).size());
+                              BytesOf(perm).size()) +
+         (rotation.has_value() ? rotation->stored_bytes() : 0);
 }
 
-void DequantizeRows(const TernaryLayer& layer, int64_t first, int64_t count, std::span<float> out) {
+void DequantizeStoredRows(const TernaryLayer& layer, int64_t first, int64_t count,
+                          std::span<float> out) {
   assert(out.size() == static_cast<size_t>(count * layer.cols));
   const int64_t row_bytes = PackedTritBytes(layer.cols);
   const int64_t groups = layer.groups();
@@ -122,14 +136,25 @@ void DequantizeRows(const TernaryLayer& layer, int64_t first, int64_t count, std
 }
 
 void Dequantize(const TernaryLayer& layer, std::span<float> out) {
-  DequantizeRows(layer, 0, layer.rows, out);
+  DequantizeStoredRows(layer, 0, layer.rows, out);
+  if (layer.rotation.has_value()) RotationFold(*layer.rotation).Apply(out);
 }
 
-std::vector<std::string> LayerTensors(const std::string& name, bool permuted) {
+LayerParts PartsOf(const TernaryLayer& layer) {
+  return {.permuted = !layer.perm.empty(), .rotated = layer.rotation.has_value()};
+}
+
+std::vector<std::string> LayerTensors(const std::string& name, const LayerParts& parts) {
   std::vector<std::string> tensors = {absl::StrCat(name, ".trits"), absl::StrCat(name, ".alpha"),
                                       absl::StrCat(name, ".mu")};
-  if (permuted) tensors.push_back(absl::StrCat(name, ".perm"));
+  if (parts.permuted) tensors.push_back(absl::StrCat(name, ".perm"));
+  for (std::string& factor : RotationTensors(name, parts)) tensors.push_back(std::move(factor));
   return tensors;
+}
+
+std::vector<std::string> RotationTensors(const std::string& name, const LayerParts& parts) {
+  if (!parts.rotated) return {};
+  return {absl::StrCat(name, ".rot1"), absl::StrCat(name, ".rot2")};
 }
 
 void AppendTensors(const std::string& name, const TernaryLayer& layer,
@@ -148,21 +173,43 @@ void AppendTensors(const std::string& name, const TernaryLayer& layer,
     tensors.push_back(
         {absl::StrCat(name, ".perm"), DType::kI32, {layer.cols}, BytesOf(layer.perm)});
   }
+  if (layer.rotation.has_value()) AppendRotation(name, *layer.rotation, tensors);
+}
+
+void AppendRotation(const std::string& name, const StoredRotation& rotation,
+                    std::vector<TensorToWrite>& tensors) {
+  const auto& [shape, r1, r2] = rotation;
+  tensors.push_back({absl::StrCat(name, ".rot1"), DType::kF16, {shape.n1, shape.n1}, BytesOf(r1)});
+  tensors.push_back({absl::StrCat(name, ".rot2"), DType::kF16, {shape.n2, shape.n2}, BytesOf(r2)});
+}
+
+absl::StatusOr<StoredRotation> ReadRotation(const SafetensorsReader& file, const std::string& name,
+                                            const RotationShape& shape) {
+  StoredRotation rotation;
+  rotation.shape = shape;
+  TERN_ASSIGN_OR_RETURN(rotation.r1, ReadFactor(file, absl::StrCat(name, ".rot1"), shape.n1));
+  TERN_ASSIGN_OR_RETURN(rotation.r2, ReadFactor(file, absl::StrCat(name, ".rot2"), shape.n2));
+  return rotation;
 }
 
 absl::StatusOr<TernaryLayer> ReadTernaryLayer(const SafetensorsReader& file,
                                               const std::string& name, int64_t rows, int64_t cols,
-                                              int64_t group_size) {
+                                              int64_t group_size,
+                                              const std::optional<RotationShape>& rotation) {
   TernaryLayer layer;
   layer.rows = rows;
   layer.cols = cols;
   layer.group_size = group_size;
   TERN_ASSIGN_OR_RETURN(layer.trits, ReadTrits(file, absl::StrCat(name, ".trits"), rows, cols));
   TERN_ASSIGN_OR_RETURN(layer.alpha,
-                        ReadGrid(file, absl::StrCat(name, ".alpha"), rows, layer.groups()));
-  TERN_ASSIGN_OR_RETURN(layer.mu, ReadGrid(file, absl::StrCat(name, ".mu"), rows, layer.groups()));
+                        ReadHalves(file, absl::StrCat(name, ".alpha"), rows, layer.groups()));
+  TERN_ASSIGN_OR_RETURN(layer.mu,
+                        ReadHalves(file, absl::StrCat(name, ".mu"), rows, layer.groups()));
   if (const std::string perm = absl::StrCat(name, ".perm"); file.Has(perm)) {
     TERN_ASSIGN_OR_RETURN(layer.perm, ReadPermutation(file, perm, cols));
+  }
+  if (rotation.has_value()) {
+    TERN_ASSIGN_OR_RETURN(layer.rotation, ReadRotation(file, name, *rotation));
   }
   return layer;
 }

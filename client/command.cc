@@ -104,10 +104,10 @@ int ShowHelp(std::span<const std::string> words, Console& console) {
 
 const std::vector<Command>& Commands() {
   static const auto& commands = *new std::vector<Command>{
-      SubmitCommand(),     JobsListCommand(),   JobsGetCommand(),  JobsWatchCommand(),
-      JobsCancelCommand(), JobsDeleteCommand(), DownloadCommand(), InspectCommand(),
-      VerifyCommand(),     ExportCommand(),     EvalCommand(),     WorkersListCommand(),
-      ServerInfoCommand(), VersionCommand(),
+      SubmitCommand(),      CompareCommand(),    JobsListCommand(),   JobsGetCommand(),
+      JobsWatchCommand(),   JobsCancelCommand(), JobsDeleteCommand(), DownloadCommand(),
+      InspectCommand(),     VerifyCommand(),     ExportCommand(),     EvalCommand(),
+      WorkersListCommand(), ServerInfoCommand(), VersionCommand(),
   };
   return commands;
 }

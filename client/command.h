@@ -40,6 +40,7 @@ absl::StatusOr<std::string> JobArgument(const Arguments& arguments);
 std::string AbsolutePath(const std::string& path);
 
 Command SubmitCommand();
+Command CompareCommand();
 Command JobsListCommand();
 Command JobsGetCommand();
 Command JobsWatchCommand();

@@ -111,6 +111,10 @@ std::vector<std::string> Wrap(absl::string_view text, size_t width) {
   return lines;
 }
 
+std::string Positionals(const CommandSyntax& syntax) {
+  return absl::StrCat(absl::StrJoin(syntax.positionals, " "), syntax.last_repeats ? "..." : "");
+}
+
 std::string Synopsis(const Option& option) {
   if (option.kind == OptionKind::kFlag) return absl::StrCat("--", option.name);
   const std::string value = option.kind == OptionKind::kChoice && option.placeholder.empty()
@@ -198,9 +202,9 @@ absl::StatusOr<Arguments> ParseArguments(const CommandSyntax& syntax,
   if (arguments.positionals_.size() < syntax.positionals.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(syntax.positionals[arguments.positionals_.size()], " is missing; usage: tern ",
-                     syntax.name, " ", absl::StrJoin(syntax.positionals, " "), " [options]"));
+                     syntax.name, " ", Positionals(syntax), " [options]"));
   }
-  if (arguments.positionals_.size() > syntax.positionals.size()) {
+  if (arguments.positionals_.size() > syntax.positionals.size() && !syntax.last_repeats) {
     return absl::InvalidArgumentError(
         absl::StrCat("unexpected argument \"", arguments.positionals_[syntax.positionals.size()],
                      "\"; see `tern help ", syntax.name, "`"));
@@ -215,7 +219,7 @@ absl::StatusOr<Arguments> ParseArguments(const CommandSyntax& syntax,
 
 std::string HelpText(const CommandSyntax& syntax) {
   std::string text = absl::StrCat("Usage: tern ", syntax.name);
-  for (const std::string& positional : syntax.positionals) absl::StrAppend(&text, " ", positional);
+  if (!syntax.positionals.empty()) absl::StrAppend(&text, " ", Positionals(syntax));
   for (const Option& option : syntax.options) {
     if (option.required) absl::StrAppend(&text, " ", Synopsis(option));
   }

@@ -32,11 +32,12 @@ struct Option {
   std::vector<std::string> choices = {};
 };
 
-// What a command takes. Every positional is required.
+// What a command takes. Every positional is required, and stands once unless the last one repeats.
 struct CommandSyntax {
   std::string name;     // "jobs list"
   std::string summary;  // one line
   std::vector<std::string> positionals = {};
+  bool last_repeats = false;
   std::vector<Option> options = {};
   std::string notes = {};  // further lines of the help text
 };
@@ -46,6 +47,7 @@ struct CommandSyntax {
 class Arguments {
  public:
   const std::string& Positional(size_t i) const { return positionals_[i]; }
+  size_t positionals() const { return positionals_.size(); }
   bool Has(const std::string& name) const { return values_.count(name) > 0; }
   std::string Text(const std::string& name, const std::string& otherwise = "") const;
   std::vector<std::string> All(const std::string& name) const;

@@ -9,7 +9,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "client/format_values.h"
+#include "client/method_options.h"
 #include "client/proto_json.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -51,11 +53,10 @@ std::string FlagOf(absl::string_view field) {
   };
   const std::string plain(field.substr(0, field.find('[')));
   if (const auto found = flags.find(plain); found != flags.end()) return found->second;
-  constexpr absl::string_view kMethod = "quantization_job.spec.pt2llm.";
-  if (absl::StartsWith(plain, kMethod)) {
-    return absl::StrCat("--set ", absl::string_view(plain).substr(kMethod.size()));
-  }
-  return "";
+  absl::string_view path = plain;
+  if (!absl::ConsumePrefix(&path, "quantization_job.spec.")) return "";
+  const std::string key = MethodKeyOf(path);
+  return key.empty() ? "" : absl::StrCat("--set ", key);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "checkpoint/status_macros.h"
 #include "client/command_line.h"
 #include "tern/v1/quantization_job.pb.h"
@@ -46,7 +49,8 @@ std::vector<EnumChoice> EnumChoices(const EnumDescriptor& descriptor) {
   return choices;
 }
 
-absl::Status SetEnum(const FieldDescriptor& field, const std::string& value, Message* message) {
+absl::Status SetEnum(const FieldDescriptor& field, const std::string& key, const std::string& value,
+                     Message* message) {
   std::vector<std::string> names;
   for (const EnumChoice& choice : EnumChoices(*field.enum_type())) {
     if (choice.name == value) {
@@ -55,19 +59,20 @@ absl::Status SetEnum(const FieldDescriptor& field, const std::string& value, Mes
     }
     names.push_back(choice.name);
   }
-  return absl::InvalidArgumentError(absl::StrCat("--set ", field.name(), ": \"", value,
-                                                 "\" is not one of ", absl::StrJoin(names, ", ")));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--set ", key, ": \"", value, "\" is not one of ", absl::StrJoin(names, ", ")));
 }
 
-absl::Status SetField(const FieldDescriptor& field, const std::string& value, Message* message) {
+absl::Status SetField(const FieldDescriptor& field, const std::string& key,
+                      const std::string& value, Message* message) {
   const auto& reflection = *message->GetReflection();
   const auto refuse = [&](absl::string_view wanted) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--set ", field.name(), ": \"", value, "\" is not ", wanted));
+        absl::StrCat("--set ", key, ": \"", value, "\" is not ", wanted));
   };
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_ENUM:
-      return SetEnum(field, value, message);
+      return SetEnum(field, key, value, message);
     case FieldDescriptor::CPPTYPE_BOOL:
       if (value != "true" && value != "false") return refuse("true or false");
       reflection.SetBool(message, &field, value == "true");
@@ -89,20 +94,107 @@ absl::Status SetField(const FieldDescriptor& field, const std::string& value, Me
       return absl::OkStatus();
     default:
       return absl::InvalidArgumentError(
-          absl::StrCat("--set ", field.name(), ": cannot be set from the command line"));
+          absl::StrCat("--set ", key, ": cannot be set from the command line"));
   }
 }
 
-std::vector<std::string> FieldNames(const Descriptor& descriptor) {
+// A key of --set.
+struct Key {
+  std::string name;
+  const FieldDescriptor* field;
+  const FieldDescriptor* within;  // the method's field whose message has `field`; null: its own
+};
+
+// Fields of messages within a method's, whose own names would not say what they are of.
+std::string NestedName(const FieldDescriptor& field) {
+  static const auto& names = *new std::map<std::string, std::string>{
+      {"tern.v1.MixedActivations.average_bits", "average_activation_bits"},
+      {"tern.v1.MixedActivations.candidates", "activation_candidates"},
+  };
+  const auto found = names.find(field.full_name());
+  return found == names.end() ? field.name() : found->second;
+}
+
+std::vector<Key> KeysOf(const Descriptor& method) {
+  std::vector<Key> keys;
+  for (int i = 0; i < method.field_count(); ++i) {
+    const FieldDescriptor* const field = method.field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      keys.push_back({field->name(), field, nullptr});
+      continue;
+    }
+    for (int j = 0; j < field->message_type()->field_count(); ++j) {
+      const FieldDescriptor* const nested = field->message_type()->field(j);
+      keys.push_back({NestedName(*nested), nested, field});
+    }
+  }
+  return keys;
+}
+
+std::vector<std::string> KeyNames(const Descriptor& method) {
   std::vector<std::string> names;
-  names.reserve(descriptor.field_count());
-  for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
+  for (const Key& key : KeysOf(method)) names.push_back(key.name);
   return names;
+}
+
+// A value of a key that sets a message of the method instead of the key's field.
+struct MessageValue {
+  const char* key;
+  const char* value;
+  const char* field;
+};
+constexpr MessageValue kMessageValues[] = {{"activation_bits", "auto", "mixed_activations"}};
+
+const MessageValue* FindMessageValue(const Descriptor& method, const std::string& key,
+                                     const std::string& value) {
+  for (const MessageValue& candidate : kMessageValues) {
+    if (candidate.key == key && candidate.value == value &&
+        method.FindFieldByName(candidate.field) != nullptr) {
+      return &candidate;
+    }
+  }
+  return nullptr;
+}
+
+absl::Status SetList(const FieldDescriptor& field, const std::string& key, const std::string& value,
+                     Message* message) {
+  for (const absl::string_view part : absl::StrSplit(value, ',')) {
+    int32_t number = 0;
+    if (!absl::SimpleAtoi(part, &number)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--set ", key, ": \"", value, "\" is not a list of whole numbers, 2,4,8"));
+    }
+    message->GetReflection()->AddInt32(message, &field, number);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetKey(const Key& key, const std::string& value, Message* method) {
+  if (const MessageValue* whole = FindMessageValue(*method->GetDescriptor(), key.name, value)) {
+    method->GetReflection()->MutableMessage(method,
+                                            method->GetDescriptor()->FindFieldByName(whole->field));
+    return absl::OkStatus();
+  }
+  Message* const message =
+      key.within == nullptr ? method : method->GetReflection()->MutableMessage(method, key.within);
+  if (key.field->is_repeated()) return SetList(*key.field, key.name, value, message);
+  return SetField(*key.field, key.name, value, message);
+}
+
+// A nested key needs the setting that makes its message.
+absl::Status CheckNested(const Key& key, const std::set<std::string>& settings) {
+  if (key.within == nullptr) return absl::OkStatus();
+  for (const MessageValue& whole : kMessageValues) {
+    const std::string setting = absl::StrCat(whole.key, "=", whole.value);
+    if (key.within->name() != whole.field || settings.contains(setting)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--set ", key.name, ": needs --set ", setting));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status UnknownKey(const std::string& method, const std::string& key,
                         const Descriptor& descriptor) {
-  const std::vector<std::string> names = FieldNames(descriptor);
+  const std::vector<std::string> names = KeyNames(descriptor);
   const std::string nearest = NearestWord(key, names);
   return absl::InvalidArgumentError(absl::StrCat(
       "--set ", key, ": ", method, " has no such option; it takes ", absl::StrJoin(names, ", "),
@@ -110,22 +202,71 @@ absl::Status UnknownKey(const std::string& method, const std::string& key,
 }
 
 // What may stand behind the equals sign.
-std::string ValueHelp(const FieldDescriptor& field) {
-  switch (field.cpp_type()) {
+std::string ValueHelp(const Key& key) {
+  std::string help = "TEXT";
+  switch (key.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_ENUM: {
       std::vector<std::string> names;
-      for (const EnumChoice& choice : EnumChoices(*field.enum_type())) names.push_back(choice.name);
-      return absl::StrJoin(names, "|");
+      for (const EnumChoice& choice : EnumChoices(*key.field->enum_type())) {
+        names.push_back(choice.name);
+      }
+      help = absl::StrJoin(names, "|");
+      break;
     }
     case FieldDescriptor::CPPTYPE_BOOL:
-      return "true|false";
+      help = "true|false";
+      break;
     case FieldDescriptor::CPPTYPE_INT32:
-      return "N";
+      help = "N";
+      break;
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return "X";
+      help = "X";
+      break;
     default:
-      return "TEXT";
+      break;
   }
+  if (key.field->is_repeated()) help = absl::StrCat(help, ",", help, ",...");
+  for (const MessageValue& whole : kMessageValues) {
+    if (key.name == whole.key) absl::StrAppend(&help, "|", whole.value);
+  }
+  return help;
+}
+
+// What an option does, its range and its default.
+std::string OptionHelp(const FieldDescriptor& field) {
+  static const auto& texts = *new std::map<std::string, std::string>{
+      {"tern.v1.Pt2LlmMethod.group_size", "Columns that share a grid, 16 to 4096. Default: 128."},
+      {"tern.v1.Pt2LlmMethod.reorder", "How columns are gathered into groups. Default: ssr."},
+      {"tern.v1.Pt2LlmMethod.compensation", "Of a group's error. Default: exact."},
+      {"tern.v1.Pt2LlmMethod.gptaq", "Asymmetric calibration, 0 (off) to 1. Default: 0.25."},
+      {"tern.v1.Pt2LlmMethod.itf", "Iterative ternary fitting. Default: true."},
+      {"tern.v1.Pt2LlmMethod.aga", "Alignment to the layer's output. Default: true."},
+      {"tern.v1.Pt2LlmMethod.damping", "Of the Hessian, above 0, at most 1. Default: 0.01."},
+      {"tern.v1.TwlaMethod.group_size", "Columns that share a grid, 16 to 4096. Default: 128."},
+      {"tern.v1.TwlaMethod.rotation", "Learned, random or no rotation. Default: kotms."},
+      {"tern.v1.TwlaMethod.objective", "What kotms minimises. Default: released."},
+      {"tern.v1.TwlaMethod.factorization",
+       "Factors of 0.25 bits per weight, or of about 0.01. Default: released."},
+      {"tern.v1.TwlaMethod.rotation_steps", "Of kotms, 1 to 10000. Default: 100."},
+      {"tern.v1.TwlaMethod.rotation_rate", "Of kotms, above 0, at most 1. Default: 0.01."},
+      {"tern.v1.TwlaMethod.fit", "How the first grid is found. Default: e2m."},
+      {"tern.v1.TwlaMethod.align", "Alignment to the layer's output. Default: true."},
+      {"tern.v1.TwlaMethod.reorder",
+       "How columns are gathered; only with rotation=none. Default: none."},
+      {"tern.v1.TwlaMethod.compensation", "Of a group's error. Default: exact."},
+      {"tern.v1.TwlaMethod.gptaq", "Asymmetric calibration, 0 (off) to 1. Default: 0."},
+      {"tern.v1.TwlaMethod.damping", "Of the Hessian, above 0, at most 1. Default: 0.1."},
+      {"tern.v1.TwlaMethod.activation_bits",
+       "16, 8, 6 or 4 in all blocks; auto chooses block by block. Default: 16."},
+      {"tern.v1.MixedActivations.average_bits",
+       "What auto may use, from the least candidate to 8. Default: 4."},
+      {"tern.v1.MixedActivations.candidates",
+       "What auto chooses from, 8 among them. Default: 2,4,6,8."},
+      {"tern.v1.MixedActivations.beta",
+       "Weight of neighbours' interaction for auto, 0 to 10. Default: 0.5."},
+  };
+  const auto found = texts.find(field.full_name());
+  return found == texts.end() ? "" : found->second;
 }
 
 }  // namespace
@@ -148,32 +289,58 @@ absl::Status SetMethod(const std::string& method, const std::vector<std::string>
   }
   Message* message = spec->GetReflection()->MutableMessage(spec, field);
   const Descriptor& descriptor = *message->GetDescriptor();
-  std::set<std::string> keys;
+  const std::vector<Key> keys = KeysOf(descriptor);
+  const std::set<std::string> all(settings.begin(), settings.end());
+  std::set<std::string> given;
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("--set ", setting, ": expected KEY=VALUE; keys of ", method, " are ",
-                       absl::StrJoin(FieldNames(descriptor), ", ")));
+                       absl::StrJoin(KeyNames(descriptor), ", ")));
     }
     const std::string key = setting.substr(0, equals);
-    const FieldDescriptor* option = descriptor.FindFieldByName(key);
-    if (option == nullptr) return UnknownKey(method, key, descriptor);
-    if (!keys.insert(key).second) {
+    const auto found = std::find_if(keys.begin(), keys.end(),
+                                    [&key](const Key& each) { return each.name == key; });
+    if (found == keys.end()) return UnknownKey(method, key, descriptor);
+    if (!given.insert(key).second) {
       return absl::InvalidArgumentError(absl::StrCat("--set ", key, " is given twice"));
     }
-    TERN_RETURN_IF_ERROR(SetField(*option, setting.substr(equals + 1), message));
+    TERN_RETURN_IF_ERROR(CheckNested(*found, all));
+    TERN_RETURN_IF_ERROR(SetKey(*found, setting.substr(equals + 1), message));
   }
   return absl::OkStatus();
 }
 
+std::string MethodKeyOf(absl::string_view path) {
+  const std::vector<std::string> parts = absl::StrSplit(path, '.');
+  for (int i = 0; i < MethodOneof().field_count(); ++i) {
+    const FieldDescriptor& method = *MethodOneof().field(i);
+    if (method.name() != parts[0]) continue;
+    for (const Key& key : KeysOf(*method.message_type())) {
+      std::vector<std::string> own = {method.name(), key.field->name()};
+      if (key.within != nullptr) own.insert(own.begin() + 1, key.within->name());
+      if (own == parts) return key.name;
+    }
+  }
+  return "";
+}
+
 std::string MethodOptionsHelp() {
+  constexpr size_t kHelpColumn = 30;
   std::string text;
   for (int i = 0; i < MethodOneof().field_count(); ++i) {
     const Descriptor& method = *MethodOneof().field(i)->message_type();
-    absl::StrAppend(&text, "Options of ", MethodOneof().field(i)->name(), " (--set KEY=VALUE):\n");
-    for (int j = 0; j < method.field_count(); ++j) {
-      absl::StrAppend(&text, "  ", method.field(j)->name(), "=", ValueHelp(*method.field(j)), "\n");
+    absl::StrAppend(&text, i > 0 ? "\n" : "", "Options of ", MethodOneof().field(i)->name(),
+                    " (--set KEY=VALUE):\n");
+    for (const Key& key : KeysOf(method)) {
+      std::string line = absl::StrCat("  ", key.name, "=", ValueHelp(key));
+      if (line.size() + 2 > kHelpColumn) {
+        absl::StrAppend(&text, line, "\n");
+        line.clear();
+      }
+      line.resize(kHelpColumn, ' ');
+      absl::StrAppend(&text, line, OptionHelp(*key.field), "\n");
     }
   }
   return text;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace tern {
 
@@ -17,13 +18,20 @@ std::vector<std::string> MethodNames();
 
 // Selects `method` in the spec and sets its options from "key=value" strings. Keys are the fields
 // of the method's message; an enum's value is its name in lower case without the enum's prefix
-// ("reorder=ssr"), a bool's true or false. So a method added to the API needs nothing here.
+// ("reorder=ssr"), a bool's true or false, a list's are separated by commas. So a method added to
+// the API needs nothing here but its help. Fields of messages within the method's have keys of
+// their own ("average_activation_bits"), and one value of another key sets the message, which they
+// need: "activation_bits=auto".
 //
 // INVALID_ARGUMENT lists the methods, keys or values there are.
 absl::Status SetMethod(const std::string& method, const std::vector<std::string>& settings,
                        v1::QuantizationSpec* spec);
 
-// For each method its options, a line each: "  reorder=ssr|none|random|hessian".
+// The key that sets a field given by its path in the spec: "beta" for
+// "twla.mixed_activations.beta"; empty when it is no option of a method.
+std::string MethodKeyOf(absl::string_view path);
+
+// For each method its options with their values, what they do, ranges and defaults.
 std::string MethodOptionsHelp();
 
 }  // namespace tern

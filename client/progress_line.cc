@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/format_values.h"
+#include "client/method_text.h"
 
 namespace tern {
 namespace {
@@ -47,6 +48,9 @@ std::string BlockLine(const v1::BlockMetrics& metrics, const v1::Progress& progr
       progress.blocks_done(), progress.blocks_total(),
       SignificantText(metrics.reconstruction_error()), metrics.bits_per_weight(),
       DurationText(absl::Seconds(TotalSeconds(metrics.seconds()))), metrics.worker());
+  RotationSummary rotation;
+  rotation.Add(metrics);
+  if (rotation.layers() > 0) absl::StrAppend(&line, "; rotation: ", rotation.Text());
   std::vector<std::string> without_compensation;
   for (const v1::LayerMetrics& layer : metrics.layers()) {
     if (layer.compensation_fallback()) without_compensation.push_back(layer.layer());
@@ -66,6 +70,9 @@ void JobView::Apply(const v1::WatchQuantizationJobResponse& message, absl::Time 
   };
   if (message.has_snapshot()) {
     state = message.snapshot().state();
+    if (message.snapshot().has_activation_bits()) {
+      activation_bits = message.snapshot().activation_bits().average_bits();
+    }
     take_progress(message.snapshot().progress());
   } else if (message.has_progress()) {
     take_progress(message.progress());
@@ -82,6 +89,8 @@ void JobView::Apply(const v1::WatchQuantizationJobResponse& message, absl::Time 
     take_progress(message.event().block_finished().progress());
   } else if (message.event().has_task_finished()) {
     take_progress(message.event().task_finished().progress());
+  } else if (message.event().has_activation_bits_chosen()) {
+    activation_bits = message.event().activation_bits_chosen().activation_bits().average_bits();
   }
 }
 
@@ -98,6 +107,9 @@ std::string ProgressLine(const JobView& view, int width, absl::Time now) {
   if (view.layer_error) parts.push_back("error " + SignificantText(*view.layer_error));
   if (view.quantized_weights > 0) {
     parts.push_back(absl::StrFormat("%.3f bits", view.quantized_bits / view.quantized_weights));
+  }
+  if (view.activation_bits) {
+    parts.push_back(absl::StrFormat("activations %.2f bits", *view.activation_bits));
   }
   if (view.state == v1::QuantizationJob::PENDING) {
     parts.emplace_back("waiting for a worker");
@@ -143,6 +155,9 @@ std::string EventLine(const v1::JobEvent& event) {
                              retried.task(), retried.attempts(), retried.worker_deaths(),
                              retried.worker(), Printable(retried.reason()));
     }
+    case v1::JobEvent::kActivationBitsChosen:
+      return absl::StrCat("activation bits: ",
+                          ActivationBitsText(event.activation_bits_chosen().activation_bits()));
     case v1::JobEvent::kFileCommitted:
     case v1::JobEvent::KIND_NOT_SET:
       return "";

@@ -20,14 +20,17 @@ struct JobView {
   // Of all blocks finished so far, weighted by their weights.
   double quantized_bits = 0;
   double quantized_weights = 0;
+  // On average over blocks, once they are chosen.
+  std::optional<double> activation_bits;
   int64_t downloaded_bytes = 0;
 
   // Takes in what a watch delivered at `now`.
   void Apply(const v1::WatchQuantizationJobResponse& message, absl::Time now);
 };
 
-// One line of at most `width` characters: a bar, percent, blocks, layer error, bits per weight,
-// time left, what is being worked on. What does not fit is left out, from the right.
+// One line of at most `width` characters: a bar, percent, blocks, layer error, bits per weight and
+// of activations, time left, what is being worked on. What does not fit is left out, from the
+// right.
 std::string ProgressLine(const JobView& view, int width, absl::Time now);
 
 // One line (without line feed) for an event, "" for one that is not worth a line.

@@ -15,6 +15,7 @@
 #include "checkpoint/status_macros.h"
 #include "client/exit_code.h"
 #include "client/format_values.h"
+#include "client/method_text.h"
 #include "client/progress_line.h"
 #include "client/proto_json.h"
 #include "client/text_table.h"
@@ -55,6 +56,12 @@ std::string QualityText(const v1::JobReport& report) {
                           report.bits_per_weight().quantized_layers(),
                           report.bits_per_weight().model()),
           &text);
+  if (report.has_activation_bits()) {
+    AddLine("Activation bits", ActivationBitsText(report.activation_bits()), &text);
+  }
+  RotationSummary rotation;
+  for (const v1::BlockMetrics& block : report.blocks()) rotation.Add(block);
+  if (rotation.layers() > 0) AddLine("Rotation", rotation.Text(), &text);
   int64_t unquantized = 0;
   for (const auto& tensor : report.unquantized()) unquantized += tensor.bytes();
   AddLine("Not quantized",
@@ -98,7 +105,11 @@ std::string SecondsText(const v1::JobReport& report) {
 }
 
 std::string BlocksText(const v1::JobReport& report) {
-  TextTable table({">block", ">shard", ">layer error", ">bits", ">damping", ">tokens/s", "worker"});
+  const auto& activations = report.activation_bits().blocks();
+  std::vector<std::string> columns = {">block",   ">shard",    ">layer error", ">bits",
+                                      ">damping", ">tokens/s", "worker"};
+  if (!activations.empty()) columns.insert(columns.begin() + 4, ">activations");
+  TextTable table(columns);
   std::vector<std::string> without_compensation;
   for (const v1::BlockMetrics& block : report.blocks()) {
     double damping = 0;
@@ -106,10 +117,18 @@ std::string BlocksText(const v1::JobReport& report) {
       damping = std::max(damping, layer.damping());
       if (layer.compensation_fallback()) without_compensation.push_back(layer.layer());
     }
-    table.Add({absl::StrCat(block.block()), absl::StrCat(block.shard()),
-               SignificantText(block.reconstruction_error()),
-               absl::StrFormat("%.3f", block.bits_per_weight()), SignificantText(damping),
-               absl::StrFormat("%.0f", block.tokens_per_second()), Printable(block.worker())});
+    std::vector<std::string> cells = {absl::StrCat(block.block()),
+                                      absl::StrCat(block.shard()),
+                                      SignificantText(block.reconstruction_error()),
+                                      absl::StrFormat("%.3f", block.bits_per_weight()),
+                                      SignificantText(damping),
+                                      absl::StrFormat("%.0f", block.tokens_per_second()),
+                                      Printable(block.worker())};
+    if (!activations.empty()) {
+      const bool known = block.block() >= 0 && block.block() < activations.size();
+      cells.insert(cells.begin() + 4, known ? absl::StrCat(activations[block.block()].bits()) : "");
+    }
+    table.Add(std::move(cells));
   }
   std::string text = table.Text();
   for (const std::string& layer : without_compensation) {
@@ -161,6 +180,9 @@ std::string JobText(const QuantizationJob& job) {
                           CountText(job.model().parameters())),
           &text);
   AddLine("Method", MethodName(job.spec()), &text);
+  if (job.has_activation_bits()) {
+    AddLine("Activation bits", ActivationBitsText(job.activation_bits()), &text);
+  }
   AddLine("Shards", absl::StrCat(job.spec().shards()), &text);
   for (const std::string& file : job.spec().calibration().files()) {
     AddLine("Calibration",

@@ -20,6 +20,43 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// What layers are quantized to beside trits, for people: one line each, none where neither is used.
+std::string FormatText(const PackedFormat& format) {
+  std::string text;
+  if (format.rotation.has_value()) {
+    absl::StrAppend(&text, "rotation ", RotationKindName(format.rotation->kind), ", ",
+                    RotationFactorizationName(format.rotation->factorization), " factors\n");
+  }
+  if (!format.activations.empty()) {
+    const ActivationsSummary summary = Summarize(format.activations);
+    absl::StrAppendFormat(&text,
+                          "activations %d to %d bits, %.3g on average; clip ratios %.2f to %.2f\n",
+                          summary.least_bits, summary.most_bits, summary.average_bits,
+                          summary.least_clip, summary.most_clip);
+  }
+  return text;
+}
+
+// null where layers are not rotated, or activations have 16 bits.
+ordered_json RotationJson(const PackedFormat& format) {
+  if (!format.rotation.has_value()) return nullptr;
+  return {{"kind", RotationKindName(format.rotation->kind)},
+          {"factorization", RotationFactorizationName(format.rotation->factorization)}};
+}
+
+ordered_json ActivationsSummaryJson(const PackedFormat& format) {
+  if (format.activations.empty()) return nullptr;
+  const ActivationsSummary summary = Summarize(format.activations);
+  ordered_json blocks = ordered_json::array();
+  for (const BlockActivations& block : format.activations) blocks.push_back(block.bits);
+  return {{"bits",
+           {{"min", summary.least_bits},
+            {"average", summary.average_bits},
+            {"max", summary.most_bits}}},
+          {"clip", {{"min", summary.least_clip}, {"max", summary.most_clip}}},
+          {"blocks", std::move(blocks)}};
+}
+
 ordered_json SizesJson(const PackedCheckpoint& checkpoint, const CheckpointSizes& sizes) {
   ordered_json layers = ordered_json::array();
   for (const LayerSize& layer : sizes.layers) {
@@ -39,8 +76,11 @@ ordered_json SizesJson(const PackedCheckpoint& checkpoint, const CheckpointSizes
           {"method", checkpoint.format().method},
           {"group_size", checkpoint.format().group_size},
           {"permuted", checkpoint.format().permuted},
+          {"rotation", RotationJson(checkpoint.format())},
+          {"activations", ActivationsSummaryJson(checkpoint.format())},
           {"bits_per_weight",
            {{"quantized_layers", sizes.quantized_bits_per_weight},
+            {"rotation", sizes.rotation_bits_per_weight},
             {"model", sizes.model_bits_per_weight}}},
           {"quantized", {{"weights", sizes.quantized_weights}, {"bytes", sizes.quantized_bytes}}},
           {"not_quantized",
@@ -51,13 +91,17 @@ ordered_json SizesJson(const PackedCheckpoint& checkpoint, const CheckpointSizes
 
 std::string SizesText(const PackedCheckpoint& checkpoint, const CheckpointSizes& sizes) {
   std::string text = absl::StrFormat(
-      "%s\n%s, %d blocks; %s, groups of %d%s\n\n", checkpoint.path(),
+      "%s\n%s, %d blocks; %s, groups of %d%s\n%s\n", checkpoint.path(),
       Printable(checkpoint.config().architecture_name), checkpoint.config().num_blocks,
       Printable(checkpoint.format().method), checkpoint.format().group_size,
-      checkpoint.format().permuted ? ", columns permuted" : "");
+      checkpoint.format().permuted ? ", columns permuted" : "", FormatText(checkpoint.format()));
   absl::StrAppendFormat(&text, "%.3f bits per weight in the quantized layers (%s weights, %s)\n",
                         sizes.quantized_bits_per_weight, CountText(sizes.quantized_weights),
                         BytesText(sizes.quantized_bytes));
+  if (sizes.rotation_bytes > 0) {
+    absl::StrAppendFormat(&text, "%.3f of them for the factors of rotations (%s)\n",
+                          sizes.rotation_bits_per_weight, BytesText(sizes.rotation_bytes));
+  }
   absl::StrAppendFormat(&text, "%.3f bits per weight in the whole model (%s weights, %s)\n\n",
                         sizes.model_bits_per_weight,
                         CountText(sizes.quantized_weights + sizes.unquantized_weights),
@@ -95,10 +139,13 @@ absl::StatusOr<ExitCode> Verify(const Arguments& arguments, Console& console) {
                                  {"verified", true},
                                  {"files", checkpoint->manifest().size()},
                                  {"bytes", bytes},
+                                 {"rotation", RotationJson(checkpoint->format())},
+                                 {"activations", ActivationsSummaryJson(checkpoint->format())},
                                  {"digest", digest}});
   } else {
     console.out << checkpoint->path() << ": verified, " << checkpoint->manifest().size()
-                << " files, " << BytesText(bytes) << "\ndigest " << digest << "\n";
+                << " files, " << BytesText(bytes) << "\n"
+                << FormatText(checkpoint->format()) << "digest " << digest << "\n";
   }
   return kExitOk;
 }
@@ -108,11 +155,15 @@ absl::StatusOr<ExitCode> Export(const Arguments& arguments, Console& console) {
                         PackedCheckpoint::Open(arguments.Positional(0)));
   const std::string out = AbsolutePath(arguments.Text("out"));
   TERN_RETURN_IF_ERROR(ExportBf16(*checkpoint, out));
+  const std::string note = ExportNote(checkpoint->format());
   if (console.json) {
-    console.out << IndentedJson(
-        {{"path", checkpoint->path()}, {"format", arguments.Text("to")}, {"out", out}});
+    ordered_json json = {
+        {"path", checkpoint->path()}, {"format", arguments.Text("to")}, {"out", out}};
+    if (!note.empty()) json["note"] = note;
+    console.out << IndentedJson(json);
   } else {
     console.out << out << "\n";
+    if (!note.empty()) console.err << note << std::endl;
   }
   return kExitOk;
 }

@@ -51,6 +51,10 @@ double NumberAt(const ordered_json& json, const char* key) {
 std::string MeasuredText(const ordered_json& json) {
   std::string text = absl::StrFormat("Perplexity          %.3f (%.0f tokens)\n",
                                      NumberAt(json, "perplexity"), NumberAt(json, "tokens"));
+  if (json.contains("activation_bits")) {
+    absl::StrAppendFormat(&text, "Activations         %.3g bits on average\n",
+                          NumberAt(json, "activation_bits"));
+  }
   if (json.contains("full_precision")) {
     absl::StrAppendFormat(&text, "Full precision      %.3f\n", NumberAt(json, "full_precision"));
   }

@@ -1,15 +1,13 @@
-#include <sys/random.h>
-
-#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "client/command.h"
 #include "client/commands/following.h"
+#include "client/commands/job_request.h"
 #include "client/format_values.h"
 #include "client/job_name.h"
 #include "client/method_options.h"
@@ -30,9 +28,12 @@ constexpr char kNotes[] =
     "with a --request-id that was used before it may hold what was downloaded then. What a job\n"
     "that fails or is cancelled left there is removed.\n";
 
+// --server, --method, --set.
+constexpr int kOptionsBeforeInputs = 3;
+
 CommandSyntax Syntax() {
   using enum OptionKind;
-  return {
+  CommandSyntax syntax = {
       .name = "submit",
       .summary = "Submits a model for quantization",
       .positionals = {"MODEL"},
@@ -48,43 +49,6 @@ CommandSyntax Syntax() {
                .placeholder = "KEY=VALUE",
                .help = "An option of the method, see below.",
                .repeated = true},
-              {.name = "shards",
-               .kind = kCount,
-               .placeholder = "N",
-               .help = "Runs of blocks that are quantized at the same time; 1 gives the best "
-                       "quality. Default: 1."},
-              {.name = "calibration",
-               .placeholder = "FILE",
-               .help = "Text to calibrate on.",
-               .repeated = true,
-               .required = true},
-              {.name = "samples",
-               .kind = kCount,
-               .placeholder = "N",
-               .help = "Calibration windows. Default: 128, or all of a .safetensors file."},
-              {.name = "seq-len",
-               .kind = kCount,
-               .placeholder = "L",
-               .help = "Tokens per calibration window. Default: 2048 or the model's context."},
-              {.name = "seed",
-               .kind = kUint64,
-               .placeholder = "S",
-               .help = "Seeds the choice of windows. Default: 0."},
-              {.name = "eval",
-               .placeholder = "FILE",
-               .help = "Text to evaluate on, before and after. Default: no evaluation.",
-               .repeated = true},
-              {.name = "eval-window",
-               .kind = kCount,
-               .placeholder = "L",
-               .help = "Tokens per evaluation window. Default: 2048 or the model's context."},
-              {.name = "eval-windows",
-               .kind = kCount,
-               .placeholder = "N",
-               .help = "Evaluation windows from the start of the text. Default: all."},
-              {.name = "text-field",
-               .placeholder = "F",
-               .help = "The field of JSONL files that holds the text. Default: text."},
               {.name = "follow",
                .kind = kFlag,
                .help = "Wait for the end, with progress and the report."},
@@ -102,29 +66,20 @@ CommandSyntax Syntax() {
                .placeholder = "ID",
                .help = "The last part of the job's name. Default: chosen by the server."},
               NamespaceOption(),
-              {.name = "label",
-               .placeholder = "KEY=VALUE",
-               .help = "A mark of your own, to filter by.",
-               .repeated = true},
+              LabelOption(),
               {.name = "validate-only", .kind = kFlag, .help = "Check everything, start nothing."},
           },
       .notes = absl::StrCat(kNotes, "\n", MethodOptionsHelp()),
   };
-}
-
-std::string RandomRequestId() {
-  std::array<char, 16> bytes = {};
-  (void)getrandom(bytes.data(), bytes.size(), 0);
-  return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
+  const std::vector<Option> inputs = JobInputOptions(/*evaluated=*/false);
+  syntax.options.insert(syntax.options.begin() + kOptionsBeforeInputs, inputs.begin(),
+                        inputs.end());
+  return syntax;
 }
 
 absl::Status CheckCombination(const Arguments& arguments) {
   const bool follows = arguments.Has("follow") || arguments.Has("out");
-  for (const char* name : {"eval-window", "eval-windows"}) {
-    if (arguments.Has(name) && !arguments.Has("eval")) {
-      return absl::InvalidArgumentError(absl::StrCat("--", name, " needs --eval FILE"));
-    }
-  }
+  TERN_RETURN_IF_ERROR(CheckJobInputs(arguments));
   for (const char* name : {"timeout", "retry-for"}) {
     if (arguments.Has(name) && !follows) {
       return absl::InvalidArgumentError(absl::StrCat("--", name, " needs --follow"));
@@ -144,39 +99,10 @@ absl::StatusOr<v1::CreateQuantizationJobRequest> BuildRequest(const Arguments& a
   request.set_quantization_job_id(arguments.Text("job-id"));
   request.set_request_id(arguments.Text("request-id", RandomRequestId()));
   request.set_validate_only(arguments.Has("validate-only"));
-  auto& labels = *request.mutable_quantization_job()->mutable_labels();
-  for (const std::string& label : arguments.All("label")) {
-    const size_t equals = label.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("--label ", label, ": expected KEY=VALUE"));
-    }
-    if (!labels.insert({label.substr(0, equals), label.substr(equals + 1)}).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--label ", label.substr(0, equals), " is given twice"));
-    }
-  }
-
+  TERN_RETURN_IF_ERROR(SetLabels(arguments, request.mutable_quantization_job()));
   v1::QuantizationSpec& spec = *request.mutable_quantization_job()->mutable_spec();
-  spec.set_model(AbsolutePath(arguments.Positional(0)));
+  SetJobInputs(arguments, &spec);
   TERN_RETURN_IF_ERROR(SetMethod(arguments.Text("method"), arguments.All("set"), &spec));
-  spec.set_shards(arguments.Count("shards"));
-  spec.set_seed(arguments.Uint64("seed"));
-  v1::CalibrationSpec& calibration = *spec.mutable_calibration();
-  for (const std::string& file : arguments.All("calibration")) {
-    calibration.add_files(AbsolutePath(file));
-  }
-  calibration.set_text_field(arguments.Text("text-field"));
-  calibration.set_samples(arguments.Count("samples"));
-  calibration.set_sequence_length(arguments.Count("seq-len"));
-  if (arguments.Has("eval")) {
-    v1::EvaluationSpec& evaluation = *spec.mutable_evaluation();
-    for (const std::string& file : arguments.All("eval")) {
-      evaluation.add_files(AbsolutePath(file));
-    }
-    evaluation.set_text_field(arguments.Text("text-field"));
-    evaluation.set_window_length(arguments.Count("eval-window"));
-    evaluation.set_windows(arguments.Count("eval-windows"));
-  }
   return request;
 }
 

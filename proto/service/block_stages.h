@@ -9,15 +9,17 @@ inline constexpr char kLoadStage[] = "load";              // the block's weights
 inline constexpr char kRebuildStage[] = "rebuild";        // the calibration state, where not held
 inline constexpr char kForwardStage[] = "forward";        // hidden states through the block
 inline constexpr char kMomentsStage[] = "moments";        // H and G
+inline constexpr char kRotateStage[] = "rotate";          // weights and moments into rotated space
 inline constexpr char kFactorizeStage[] = "factorize";    // inverse of H, its downdates
-inline constexpr char kFitStage[] = "fit";                // column order, ITF, AGA
+inline constexpr char kFitStage[] = "fit";                // column order, grids
 inline constexpr char kCompensateStage[] = "compensate";  // error and asymmetry to later columns
 inline constexpr char kMeasureStage[] = "measure";        // packing, reconstruction error
+inline constexpr char kClipStage[] = "clip";              // clip ratios of low-bit activations
 inline constexpr char kUploadStage[] = "upload";          // the block's file, to the server
 
-inline constexpr const char* kBlockStages[] = {kLoadStage,       kRebuildStage,   kForwardStage,
-                                               kMomentsStage,    kFactorizeStage, kFitStage,
-                                               kCompensateStage, kMeasureStage,   kUploadStage};
+inline constexpr const char* kBlockStages[] = {
+    kLoadStage, kRebuildStage,    kForwardStage, kMomentsStage, kRotateStage, kFactorizeStage,
+    kFitStage,  kCompensateStage, kMeasureStage, kClipStage,    kUploadStage};
 
 }  // namespace tern
 

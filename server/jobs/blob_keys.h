@@ -26,8 +26,9 @@ inline std::string UploadKey(absl::string_view uid, absl::string_view task, int6
                       "/", upload, "/", path);
 }
 
-// Files the server itself adds to a checkpoint: report and manifest (packed_format.h) and this.
+// Files the server itself adds to a checkpoint: report and manifest (packed_format.h) and these.
 inline constexpr char kModelCardFile[] = "README.md";
+inline constexpr char kActivationBitsFile[] = "tern-activation-bits.svg";
 inline std::string ReportKey(absl::string_view uid, absl::string_view writing,
                              absl::string_view path) {
   return absl::StrCat(JobPrefix(uid), "/report/", writing, "/", path);

@@ -10,7 +10,7 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
-#include "proto/service/job_inputs.h"
+#include "server/jobs/activation_bits_svg.h"
 #include "server/jobs/after_commit.h"
 #include "server/jobs/blob_keys.h"
 #include "server/jobs/file_commit.h"
@@ -28,19 +28,24 @@ constexpr int32_t kAllFiles = 1 << 30;
 struct DoneJob {
   JobRecord job;
   std::vector<TaskRecord> tasks;
-  std::vector<FileRecord> files;  // inputs included
+  std::vector<FileRecord> files;  // inputs and rotations included
 };
 
 bool IsDone(const JobRecord& job) {
   return job.state == JobState::kRunning && job.tasks_done == job.tasks_total;
 }
 
-std::string MakeManifest(const std::vector<FileRecord>& files, const std::string& model_card) {
+// A file's path and what is in it.
+using Content = std::pair<std::string, std::string>;
+
+std::string MakeManifest(const std::vector<FileRecord>& files, const std::vector<Content>& own) {
   std::map<std::string, FileDigest> manifest;
   for (const FileRecord& file : files) {
     if (file.index > 0) manifest[file.path] = {file.size, file.sha256};
   }
-  manifest[kModelCardFile] = {static_cast<int64_t>(model_card.size()), Sha256Hex(model_card)};
+  for (const auto& [path, content] : own) {
+    manifest[path] = {static_cast<int64_t>(content.size()), Sha256Hex(content)};
+  }
   return ManifestJson(manifest);
 }
 
@@ -66,12 +71,13 @@ absl::StatusOr<FileRecord> WriteBlob(const JobsContext& context, const std::stri
 absl::StatusOr<std::vector<FileRecord>> WriteReport(const JobsContext& context, const DoneJob& done,
                                                     const v1::JobReport& report,
                                                     const std::string& writing) {
-  const std::string model_card = ModelCard(report);
   TERN_ASSIGN_OR_RETURN(const std::string report_json, ReportJson(report));
-  const std::pair<const char*, std::string> contents[] = {
-      {kModelCardFile, model_card},
-      {kManifestFile, MakeManifest(done.files, model_card)},
-      {kReportFile, report_json}};
+  std::vector<Content> contents = {{kModelCardFile, ModelCard(report)}};
+  if (report.activation_bits().has_beta()) {
+    contents.emplace_back(kActivationBitsFile, ActivationBitsSvg(report.activation_bits()));
+  }
+  contents.emplace_back(kManifestFile, MakeManifest(done.files, contents));
+  contents.emplace_back(kReportFile, report_json);
   std::vector<FileRecord> files;
   for (const auto& [path, content] : contents) {
     TERN_ASSIGN_OR_RETURN(FileRecord file,
@@ -87,12 +93,16 @@ absl::Status Succeed(const JobsContext& context, Transaction& transaction, JobRe
   for (const FileRecord& file : made) {
     TERN_RETURN_IF_ERROR(CommitFile(context, transaction, job, file, now));
   }
-  // The inputs are no longer needed; their digests stay.
-  for (const char* const path : {kCalibrationInput, kEvaluationInput}) {
-    TERN_RETURN_IF_ERROR(transaction.DeleteFile(job.uid, path));
-    after.DeleteBlob(InputKey(job.uid, path));
+  // Inputs and rotations are no longer needed: their digests stay, and the factors in the blocks.
+  TERN_ASSIGN_OR_RETURN(const std::vector<FileRecord> files,
+                        transaction.ListFiles(job.uid, 0, kAllFiles));
+  for (const FileRecord& file : files) {
+    if (file.index > 0) break;
+    TERN_RETURN_IF_ERROR(transaction.DeleteFile(job.uid, file.path));
+    after.DeleteBlob(file.blob_key);
   }
   TERN_ASSIGN_OR_RETURN(v1::QuantizationJob document, ReadDocument(job));
+  document.clear_activation_bits();
   *document.mutable_report() = report;
   job.document = document.SerializeAsString();
   TERN_RETURN_IF_ERROR(ChangeState(context, transaction, job, JobState::kSucceeded, now, after));

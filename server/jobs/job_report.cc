@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/version.h"
+#include "server/jobs/activation_choice.h"
 #include "server/jobs/job_view.h"
+#include "server/jobs/method_recipe.h"
 #include "tern/worker/v1/worker_service.pb.h"
 
 namespace tern {
@@ -36,6 +38,14 @@ void SetEvaluation(const EvaluationSums& sums, v1::JobReport& report) {
   report.mutable_perplexity()->set_quantized(std::exp(sums.loss_quantized / tokens));
   report.mutable_perplexity()->set_tokens(sums.tokens);
   report.set_kl_divergence(sums.kl_divergence / tokens);
+}
+
+void SetActivationBits(const v1::QuantizationJob& document, v1::JobReport& report) {
+  const MethodRecipe recipe = RecipeOf(document.spec());
+  if (recipe.activation_bits.empty()) return;
+  *report.mutable_activation_bits() =
+      recipe.mixed ? document.activation_bits()
+                   : FixedActivationBits(recipe.activation_bits.front(), document.model().blocks());
 }
 
 }  // namespace
@@ -79,6 +89,7 @@ absl::StatusOr<v1::JobReport> MakeReport(const JobRecord& job, const std::vector
   }
   report.mutable_devices()->Assign(devices.begin(), devices.end());
   SetEvaluation(evaluation, report);
+  SetActivationBits(document, report);
   return report;
 }
 

@@ -19,8 +19,7 @@ class JobsObserver {
   // The job reached a terminal state.
   virtual void JobEnded(absl::string_view /*job_name*/, JobState /*state*/) {}
 
-  // `kind` is "scan", "quantize", "assemble" or "evaluate"; `outcome` "succeeded", "failed" or
-  // "lost".
+  // `kind` is a TaskKindName (task_names.h); `outcome` "succeeded", "failed" or "lost".
   virtual void TaskAttempt(absl::string_view /*kind*/, absl::string_view /*outcome*/) {}
   virtual void BlockFinished(const v1::BlockMetrics& /*metrics*/) {}
 

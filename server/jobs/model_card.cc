@@ -2,7 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "server/jobs/blob_keys.h"
 #include "server/jobs/job_report.h"
 
 namespace tern {
@@ -27,16 +29,75 @@ const char* ReorderName(v1::Pt2LlmMethod::Reorder reorder) {
   }
 }
 
-std::string Method(const v1::QuantizationSpec& spec) {
-  const v1::Pt2LlmMethod& method = spec.pt2llm();
-  const bool released = method.compensation() == v1::Pt2LlmMethod::COMPENSATION_RELEASED;
+const char* CompensationName(v1::Pt2LlmMethod::Compensation compensation) {
+  return compensation == v1::Pt2LlmMethod::COMPENSATION_RELEASED ? "released" : "exact";
+}
+
+const char* OnOff(bool on) { return on ? "on" : "off"; }
+
+std::string Method(const v1::Pt2LlmMethod& method) {
   return absl::StrFormat(
       "PT²-LLM (arXiv 2510.03267): groups of %d columns, reordering %s, iterative ternary fitting "
       "%s, activation-aware grid alignment %s, %s compensation, asymmetric calibration %g, damping "
-      "%g. %d shard%s, seed %d.",
-      method.group_size(), ReorderName(method.reorder()), method.itf() ? "on" : "off",
-      method.aga() ? "on" : "off", released ? "released" : "exact", method.gptaq(),
-      method.damping(), spec.shards(), spec.shards() == 1 ? "" : "s", spec.seed());
+      "%g.",
+      method.group_size(), ReorderName(method.reorder()), OnOff(method.itf()), OnOff(method.aga()),
+      CompensationName(method.compensation()), method.gptaq(), method.damping());
+}
+
+std::string RotationText(const v1::TwlaMethod& method) {
+  const char* const factors =
+      method.factorization() == v1::TwlaMethod::FACTORIZATION_BALANCED ? "balanced" : "released";
+  switch (method.rotation()) {
+    case v1::TwlaMethod::ROTATION_NONE:
+      return "no rotation";
+    case v1::TwlaMethod::ROTATION_HADAMARD:
+      return absl::StrFormat("a seeded random Hadamard rotation (%s factors)", factors);
+    default:
+      return absl::StrFormat(
+          "a rotation learned by KOTMS (%s objective, %s factors, %d steps at %g)",
+          method.objective() == v1::TwlaMethod::OBJECTIVE_PAPER ? "paper's" : "released", factors,
+          method.rotation_steps(), method.rotation_rate());
+  }
+}
+
+std::string ActivationText(const v1::TwlaMethod& method) {
+  if (!method.has_mixed_activations()) {
+    return method.activation_bits() == 16
+               ? "Activations stay at 16 bits."
+               : absl::StrFormat("Activations at %d bits, per token.", method.activation_bits());
+  }
+  const v1::MixedActivations& mixed = method.mixed_activations();
+  return absl::StrFormat(
+      "Activation bits chosen block by block (ILA-AMP) from {%s}, at most %g on average, "
+      "interactions of neighbours weighted %g; per token.",
+      absl::StrJoin(mixed.candidates(), ", "), mixed.average_bits(), mixed.beta());
+}
+
+std::string Method(const v1::TwlaMethod& method) {
+  return absl::StrFormat(
+      "TWLA (arXiv 2606.13054): %s, groups of %d columns, reordering %s, grids fitted by %s, "
+      "alignment to the output %s, %s compensation, asymmetric calibration %g, damping %g. %s",
+      RotationText(method), method.group_size(), ReorderName(method.reorder()),
+      method.fit() == v1::TwlaMethod::FIT_ITF ? "ITF" : "E2M", OnOff(method.align()),
+      CompensationName(method.compensation()), method.gptaq(), method.damping(),
+      ActivationText(method));
+}
+
+std::string Method(const v1::QuantizationSpec& spec) {
+  return absl::StrFormat("%s %d shard%s, seed %d.",
+                         spec.has_twla() ? Method(spec.twla()) : Method(spec.pt2llm()),
+                         spec.shards(), spec.shards() == 1 ? "" : "s", spec.seed());
+}
+
+std::string ActivationRow(const v1::JobReport& report) {
+  if (!report.has_activation_bits()) return "";
+  return absl::StrFormat("| activation bits, quantized layers' inputs | 16 | %.2f |\n",
+                         report.activation_bits().average_bits());
+}
+
+std::string ActivationPicture(const v1::JobReport& report) {
+  if (!report.activation_bits().has_beta()) return "";
+  return absl::StrCat("\n![Activation bits per block](", kActivationBitsFile, ")\n");
 }
 
 std::string Results(const v1::JobReport& report) {
@@ -48,8 +109,10 @@ std::string Results(const v1::JobReport& report) {
       8.0 * static_cast<double>(report.model().weight_bytes()) /
           static_cast<double>(report.model().parameters()),
       report.bits_per_weight().model());
+  table += ActivationRow(report);
   if (!report.has_perplexity()) {
-    return table + "\nIt was not evaluated: measure it before relying on it.\n";
+    return absl::StrCat(table, ActivationPicture(report),
+                        "\nIt was not evaluated: measure it before relying on it.\n");
   }
   absl::StrAppendFormat(&table, "| perplexity | %.3f | %.3f |\n",
                         report.perplexity().full_precision(), report.perplexity().quantized());
@@ -59,7 +122,7 @@ std::string Results(const v1::JobReport& report) {
                         "bytes stored.\n",
                         report.perplexity().tokens(), report.spec().evaluation().window_length(),
                         report.kl_divergence());
-  return table;
+  return table + ActivationPicture(report);
 }
 
 }  // namespace

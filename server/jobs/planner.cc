@@ -4,52 +4,14 @@
 #include <cmath>
 #include <string>
 
-#include "checkpoint/model_layout.h"
-#include "server/jobs/block_shapes.h"
+#include "server/jobs/method_recipe.h"
+#include "server/jobs/task_costs.h"
 #include "server/jobs/task_names.h"
 
 namespace tern {
 namespace {
 
-// Floating-point operations, roughly. What is not arithmetic (reading, hashing, fitting) is counted
-// as the number of operations that take as long.
-constexpr double kOperationsPerWeightScanned = 20;
-constexpr double kOperationsPerWeightFitted = 2000;
-
 constexpr double kRounding = 1e-6;  // of a number of blocks
-
-double EmbeddingWeights(const ModelConfig& config) {
-  return static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
-}
-
-// One forward pass of `tokens` tokens in windows of `length` through one block.
-double ForwardCost(const ModelConfig& config, double tokens, double length) {
-  const double attention_width = static_cast<double>(config.num_heads * config.head_dim);
-  return tokens * (2 * static_cast<double>(BlockWeights(config)) + 2 * length * attention_width);
-}
-
-double QuantizeCost(const v1::QuantizationSpec& spec, const ModelConfig& config,
-                    int32_t shard_first_block, bool begins_shard) {
-  const double length = spec.calibration().sequence_length();
-  const double tokens = spec.calibration().samples() * length;
-  double moments = 0;
-  double factorizations = 0;
-  for (const auto& set : CalibrationSets()) {
-    const auto cols = static_cast<double>(ShapeOf(config, set.front()).cols);
-    moments += 2 * cols * cols * tokens;
-    factorizations += 2 * cols * cols * cols;
-  }
-  const double forward = ForwardCost(config, tokens, length);
-  // Both streams pass through the block; a shard's first block sees the full-precision prefix.
-  const double prefix = begins_shard ? forward * shard_first_block : 0;
-  return prefix + 2 * forward + 2 * moments + factorizations +
-         kOperationsPerWeightFitted * static_cast<double>(BlockWeights(config));
-}
-
-double EvaluateCost(const ModelConfig& config, double tokens, double length) {
-  const auto blocks = static_cast<double>(config.num_blocks);
-  return 2 * (blocks * ForwardCost(config, tokens, length) + 2 * tokens * EmbeddingWeights(config));
-}
 
 TaskRecord NewTask(TaskKind kind, int32_t index, std::string name) {
   TaskRecord task;
@@ -69,11 +31,82 @@ std::vector<TaskRecord> EvaluateTasks(const v1::QuantizationSpec& spec, const Mo
     TaskRecord task = NewTask(TaskKind::kEvaluate, index, EvaluateTask(index));
     task.first_window = first;
     task.windows = std::min(part, spec.evaluation().windows() - first);
-    task.cost = EvaluateCost(config, static_cast<double>(task.windows * length),
-                             static_cast<double>(length));
+    task.cost = EvaluateCost(spec, config, task.windows);
     tasks.push_back(std::move(task));
   }
   return tasks;
+}
+
+std::vector<std::string> NamesOf(const std::vector<TaskRecord>& tasks) {
+  std::vector<std::string> names;
+  names.reserve(tasks.size());
+  for (const TaskRecord& task : tasks) names.push_back(task.name);
+  return names;
+}
+
+// Assemble and evaluate.
+std::vector<TaskRecord> FinalTasks(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  std::vector<TaskRecord> tasks = EvaluateTasks(spec, config);
+  TaskRecord assemble = NewTask(TaskKind::kAssemble, 0, kAssembleTask);
+  assemble.cost = AssembleCost(config);
+  tasks.insert(tasks.begin(), std::move(assemble));
+  return tasks;
+}
+
+std::vector<TaskRecord> SensitivityTasks(const v1::QuantizationSpec& spec,
+                                         const ModelConfig& config) {
+  std::vector<TaskRecord> tasks;
+  if (!RecipeOf(spec).mixed) return tasks;
+  for (int32_t block = 0; block < static_cast<int32_t>(config.num_blocks); ++block) {
+    tasks.push_back(NewTask(TaskKind::kSensitivity, block, SensitivityTask(block)));
+    tasks.back().cost = SensitivityCost(spec, config, block);
+  }
+  return tasks;
+}
+
+// The first blocks of all shards, then the second ones: what the shards will need, in that order.
+std::vector<TaskRecord> RotateTasks(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                                    const std::vector<ShardRange>& shards) {
+  std::vector<TaskRecord> tasks;
+  if (!RecipeOf(spec).rotated()) return tasks;
+  const double cost = RotateCost(spec, config);
+  for (int32_t place = 0; static_cast<int64_t>(tasks.size()) < config.num_blocks; ++place) {
+    for (const ShardRange& shard : shards) {
+      const int32_t block = shard.first + place;
+      if (block >= shard.end) continue;
+      TaskRecord task = NewTask(TaskKind::kRotate, block, RotateTask(block));
+      task.cost = cost;
+      task.waiting_for = 1;
+      task.dependents = {QuantizeTask(block)};
+      tasks.push_back(std::move(task));
+    }
+  }
+  return tasks;
+}
+
+std::vector<TaskRecord> QuantizeTasks(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                                      const std::vector<ShardRange>& shards,
+                                      const std::vector<std::string>& after_blocks) {
+  const bool rotated = RecipeOf(spec).rotated();
+  std::vector<TaskRecord> tasks;
+  for (int32_t shard = 0; shard < static_cast<int32_t>(shards.size()); ++shard) {
+    const ShardRange range = shards[shard];
+    for (int32_t block = range.first; block < range.end; ++block) {
+      TaskRecord task = NewTask(TaskKind::kQuantize, block, QuantizeTask(block));
+      task.shard = shard;
+      task.shard_first_block = range.first;
+      // The block before; a shard's first one the scan, which rotations wait for themselves.
+      task.waiting_for = rotated && block > range.first ? 2 : 1;
+      task.cost = QuantizeCost(spec, config, range.first, block == range.first);
+      task.dependents = block + 1 < range.end ? std::vector{QuantizeTask(block + 1)} : after_blocks;
+      tasks.push_back(std::move(task));
+    }
+  }
+  return tasks;
+}
+
+void WaitFor(size_t count, std::vector<TaskRecord>& tasks) {
+  for (TaskRecord& task : tasks) task.waiting_for = static_cast<int32_t>(count);
 }
 
 }  // namespace
@@ -113,37 +146,37 @@ std::vector<TaskRecord> PlanTasks(const v1::QuantizationSpec& spec, const ModelC
   const double prefix_block = QuantizeCost(spec, config, 1, /*begins_shard=*/true) - one_block;
   const std::vector<ShardRange> shards = CutShards(blocks, spec.shards(), one_block, prefix_block);
 
+  // What follows the blocks waits for the last block of every shard, and so for all of them.
+  std::vector<TaskRecord> final_tasks = FinalTasks(spec, config);
+  std::vector<TaskRecord> sensitivities = SensitivityTasks(spec, config);
+  const std::vector<std::string> final_names = NamesOf(final_tasks);
+  if (sensitivities.empty()) {
+    WaitFor(shards.size(), final_tasks);
+  } else {
+    WaitFor(shards.size(), sensitivities);
+    for (TaskRecord& task : sensitivities) task.dependents = final_names;
+    WaitFor(sensitivities.size(), final_tasks);
+  }
+  std::vector<TaskRecord> quantizations = QuantizeTasks(
+      spec, config, shards, sensitivities.empty() ? final_names : NamesOf(sensitivities));
+  std::vector<TaskRecord> rotations = RotateTasks(spec, config, shards);
+
   TaskRecord scan = NewTask(TaskKind::kScan, 0, kScanTask);
   scan.state = TaskState::kReady;
-  scan.cost = kOperationsPerWeightScanned *
-              (static_cast<double>(BlockWeights(config) * blocks) + EmbeddingWeights(config));
-  for (const ShardRange& shard : shards) scan.dependents.push_back(QuantizeTask(shard.first));
-
-  // What follows the blocks waits for the last block of every shard, and so for all of them.
-  std::vector<TaskRecord> last = EvaluateTasks(spec, config);
-  TaskRecord assemble = NewTask(TaskKind::kAssemble, 0, kAssembleTask);
-  assemble.cost = kOperationsPerWeightScanned * EmbeddingWeights(config);
-  last.insert(last.begin(), std::move(assemble));
-  std::vector<std::string> last_names;
-  for (TaskRecord& task : last) {
-    task.waiting_for = static_cast<int32_t>(shards.size());
-    last_names.push_back(task.name);
+  scan.cost = ScanCost(config);
+  scan.dependents = NamesOf(rotations);
+  if (rotations.empty()) {
+    for (const ShardRange& shard : shards) scan.dependents.push_back(QuantizeTask(shard.first));
   }
 
+  // In the order of rank. A block that can be quantized goes before rotations, which all can be
+  // made at once and few of which are needed soon.
   std::vector<TaskRecord> tasks = {std::move(scan)};
-  for (int32_t shard = 0; shard < static_cast<int32_t>(shards.size()); ++shard) {
-    const ShardRange range = shards[shard];
-    for (int32_t block = range.first; block < range.end; ++block) {
-      TaskRecord task = NewTask(TaskKind::kQuantize, block, QuantizeTask(block));
-      task.shard = shard;
-      task.shard_first_block = range.first;
-      task.waiting_for = 1;
-      task.cost = QuantizeCost(spec, config, range.first, block == range.first);
-      task.dependents = block + 1 < range.end ? std::vector{QuantizeTask(block + 1)} : last_names;
-      tasks.push_back(std::move(task));
-    }
+  for (std::vector<TaskRecord>* const stage :
+       {&quantizations, &rotations, &sensitivities, &final_tasks}) {
+    std::move(stage->begin(), stage->end(), std::back_inserter(tasks));
   }
-  std::move(last.begin(), last.end(), std::back_inserter(tasks));
+  for (size_t i = 0; i < tasks.size(); ++i) tasks[i].rank = static_cast<int32_t>(i);
   return tasks;
 }
 

@@ -15,8 +15,14 @@ inline constexpr int64_t kEvaluationPartTokens = 32768;
 
 // Cuts a job into tasks:
 //   scan                      first
-//   quantize/b                after the scan, and after quantize/b-1 unless b begins a shard
-//   assemble, evaluate/part   after every block; the parts are whole windows in order
+//   rotate/b                  after the scan; for methods that rotate
+//   quantize/b                after rotate/b or, without one, the scan, and after quantize/b-1
+//                             unless b begins a shard
+//   sensitivity/b             after every block; for mixed activations
+//   assemble, evaluate/part   after every sensitivity or, without them, every block; the parts are
+//                             whole windows in order
+// Ranks are as listed, but for rotations, which come after quantize: the first block of every
+// shard, then the second ones.
 // Shards are contiguous, cut so that the dearest is as cheap as can be: a later one has fewer
 // blocks, as it begins with a forward pass through all blocks before it.
 // `cost` is proportional to the expected work. The tasks depend on the spec and the model alone,

@@ -10,6 +10,8 @@
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
 #include "server/jobs/block_shapes.h"
+#include "server/jobs/layer_rotations.h"
+#include "server/jobs/method_recipe.h"
 #include "server/jobs/planner.h"
 
 namespace tern {
@@ -29,7 +31,7 @@ int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
   const int64_t length = spec.calibration().sequence_length();
   const CalibrationSize calibration = {.tokens = spec.calibration().samples() * length,
                                        .window_length = length,
-                                       .both_streams = spec.pt2llm().gptaq() > 0};
+                                       .both_streams = RecipeOf(spec).two_streams};
   const BlockMemory memory = QuantizeMemory(config, calibration, layout);
   return states_on_host ? memory.besides : memory.total();
 }
@@ -49,13 +51,38 @@ int64_t EvaluateBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
          BatchMemory(config, length, layout);
 }
 
+int64_t SensitivityBytes(const v1::QuantizationSpec& spec, const ModelConfig& config,
+                         const ComputeLayout& layout) {
+  if (!RecipeOf(spec).mixed) return 0;
+  const int64_t length = spec.calibration().sequence_length();
+  const int64_t tokens = spec.calibration().samples() * length;
+  return layout.activation_bytes * 2 * BlockWeights(config) +
+         FloatBytes(config.vocab_size * config.hidden_size) +
+         FloatBytes(2 * tokens * config.hidden_size) +
+         std::min(kLogitBytes, FloatBytes(length * config.vocab_size)) +
+         BatchMemory(config, length, layout);
+}
+
 int64_t PackedBlockBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  const MethodRecipe recipe = RecipeOf(spec);
   PackedFormat format;
-  format.group_size = spec.pt2llm().group_size();
-  format.permuted = spec.pt2llm().reorder() != v1::Pt2LlmMethod::REORDER_NONE;
+  format.group_size = recipe.group_size;
+  format.permuted = recipe.permuted;
   int64_t bytes = 0;
   for (const LinearShape& shape : BlockShapes(config)) bytes += PackedLayerBytes(shape, format);
   return bytes;
+}
+
+// The fp16 factors of one block's rotations.
+int64_t RotationBytes(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  const MethodRecipe recipe = RecipeOf(spec);
+  if (!recipe.rotated()) return 0;
+  int64_t values = 0;
+  for (const LinearShape& shape : BlockShapes(config)) {
+    const RotationShape rotation = ShapeOfRotation(recipe, shape);
+    values += rotation.n1 * rotation.n1 + rotation.n2 * rotation.n2;
+  }
+  return 2 * values;
 }
 
 absl::StatusOr<int64_t> BytesOf(const ModelFolder& model,
@@ -87,8 +114,9 @@ int64_t QuantizedParameters(const ModelConfig& config) {
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
                              const ComputeLayout& layout, bool states_on_host) {
   const int64_t process = layout.own_memory ? 0 : kProcessBytes;
-  return process + std::max(QuantizeBytes(spec, config, layout, states_on_host),
-                            EvaluateBytes(spec, config, layout));
+  return process + std::max({QuantizeBytes(spec, config, layout, states_on_host),
+                             SensitivityBytes(spec, config, layout),
+                             EvaluateBytes(spec, config, layout)});
 }
 
 absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,
@@ -98,7 +126,9 @@ absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,
   for (int64_t block = 0; block < config.num_blocks; ++block) {
     TERN_ASSIGN_OR_RETURN(const int64_t kept,
                           BytesOf(model, UnquantizedBlockTensors(config, block)));
-    bytes += PackedBlockBytes(spec, config) + kept + kBytesPerBlockBesides;
+    // Rotations are there twice: as rotate/b makes them, and in the block's file.
+    bytes += PackedBlockBytes(spec, config) + 2 * RotationBytes(spec, config) + kept +
+             kBytesPerBlockBesides;
   }
   bytes += int64_t{4} * spec.calibration().samples() * spec.calibration().sequence_length();
   bytes += int64_t{4} * spec.evaluation().windows() * spec.evaluation().window_length();

@@ -13,6 +13,7 @@ namespace tern {
 // Bytes of one worker's memory at the peak of the job, without the weights it maps from disk: the
 // process itself on CPUs, the device's own on GPUs. The greater of
 //   quantizing a block: see checkpoint/block_memory.h
+//   measuring a sensitivity: as evaluating, with the hidden states of all calibration tokens twice
 //   evaluating a part: a block's weights twice, the output projection, hidden states of both models
 //     (512 MiB at most), logits (256 MiB at most), activations of a batch
 // `states_on_host`: the hidden states of the calibration tokens are not counted. `spec` is
@@ -20,8 +21,8 @@ namespace tern {
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
                              const ComputeLayout& layout, bool states_on_host = false);
 
-// Bytes of the job's files on the server's disk: packed layers, what stays as it is, the tokenizer,
-// the inputs, and room for reports. `spec` is complete.
+// Bytes of the job's files on the server's disk: packed layers, rotations, what stays as it is, the
+// tokenizer, the inputs, and room for reports. `spec` is complete.
 absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,
                                           const ModelFolder& model);
 

@@ -221,7 +221,7 @@ absl::Status Scheduler::EndTask(const Request& request, const LeaseKey& lease,
     return FailAttempt(context_, transaction, job, *task, request.failed().error(),
                        request.failed().permanent(), now, after);
   }
-  const absl::Status check = CheckResult(transaction, *task, request.completed().result());
+  const absl::Status check = CheckResult(transaction, job, *task, request.completed().result());
   if (absl::IsInvalidArgument(check)) {
     return FailAttempt(context_, transaction, job, *task,
                        ToProto(WithReason(check, "RESULT_INVALID")), /*permanent=*/false, now,
@@ -273,11 +273,6 @@ absl::StatusOr<std::optional<TaskRecord>> Scheduler::NextTask(const Request& req
 absl::Status Scheduler::Lease(const Request& request, Transaction& transaction, TaskRecord& task,
                               absl::Time now, Answer& answer, AfterCommit& after) {
   TERN_ASSIGN_OR_RETURN(JobRecord job, GetJobByUid(transaction, task.job_uid));
-  if (const absl::Status readable = ReadDocument(job).status(); !readable.ok()) {
-    // Failing the call would keep this worker, and every other, from all jobs behind this one.
-    return EndWithoutCheckpoint(context_, transaction, job, JobState::kFailed, ToProto(readable),
-                                now, after);
-  }
   if (task.state != TaskState::kLeased) {
     ++task.epoch;
     task.state = TaskState::kLeased;
@@ -286,12 +281,19 @@ absl::Status Scheduler::Lease(const Request& request, Transaction& transaction, 
     task.lease_time = now;
   }
   task.lease_deadline = now + context_.options.scheduler.lease_duration;
+  absl::StatusOr<worker::v1::Task> message = TaskMessage(transaction, job, task);
+  if (absl::IsDataLoss(message.status())) {
+    // Failing the call would keep this worker, and every other, from all jobs behind this one.
+    return EndWithoutCheckpoint(context_, transaction, job, JobState::kFailed,
+                                ToProto(message.status()), now, after);
+  }
+  TERN_RETURN_IF_ERROR(message.status());
   TERN_RETURN_IF_ERROR(transaction.UpdateTask(task));
   if (job.state == JobState::kPending) {
     TERN_RETURN_IF_ERROR(ChangeState(context_, transaction, job, JobState::kRunning, now, after));
     TERN_RETURN_IF_ERROR(transaction.UpdateJob(job));
   }
-  TERN_ASSIGN_OR_RETURN(*answer.response.mutable_execute()->mutable_task(), TaskMessage(job, task));
+  *answer.response.mutable_execute()->mutable_task() = *std::move(message);
   *answer.response.mutable_next_call_after() =
       ToDuration(context_.options.scheduler.report_interval);
   after.Observe([this, worker = request.worker().id(),

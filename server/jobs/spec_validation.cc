@@ -1,7 +1,6 @@
 #include "server/jobs/spec_validation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,8 @@
 #include "checkpoint/status_macros.h"
 #include "checkpoint/text/text_source.h"
 #include "proto/service/error_details.h"
+#include "server/jobs/method_validation.h"
+#include "server/jobs/spec_fields.h"
 
 namespace tern {
 namespace {
@@ -18,8 +19,6 @@ namespace {
 constexpr char kSpec[] = "quantization_job.spec";
 constexpr char kLabels[] = "quantization_job.labels";
 
-constexpr int32_t kMinGroupSize = 16;
-constexpr int32_t kMaxGroupSize = 4096;
 constexpr int32_t kMaxSamples = 65536;
 // What an evaluation of any sense has; keeps sizes far from overflow.
 constexpr int32_t kMaxEvaluationWindows = 1 << 20;
@@ -31,21 +30,9 @@ constexpr size_t kMaxPathBytes = 4096;
 constexpr int kMaxLabels = 32;
 constexpr size_t kMaxLabelBytes = 128;
 
-constexpr int32_t kDefaultGroupSize = 128;
-constexpr double kDefaultGptaq = 0.25;
-constexpr double kDefaultDamping = 0.01;
 constexpr int32_t kDefaultSamples = 128;
 constexpr int64_t kDefaultLength = 2048;
 constexpr char kDefaultTextField[] = "text";
-
-std::string Field(absl::string_view name) { return absl::StrCat(kSpec, ".", name); }
-
-// 0 stands for the default.
-absl::Status CheckRange(absl::string_view name, int64_t value, int64_t low, int64_t high) {
-  if (value == 0 || (value >= low && value <= high)) return absl::OkStatus();
-  return InvalidField(Field(name), absl::StrCat("is ", value, "; must be ", low, " to ", high,
-                                                ", or 0 for the default"));
-}
 
 absl::Status CheckPath(const std::string& field, const std::string& path) {
   if (path.empty()) return InvalidField(field, "must be set");
@@ -59,31 +46,9 @@ absl::Status CheckPath(const std::string& field, const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status CheckMethod(const v1::Pt2LlmMethod& method) {
-  TERN_RETURN_IF_ERROR(
-      CheckRange("pt2llm.group_size", method.group_size(), kMinGroupSize, kMaxGroupSize));
-  if (!v1::Pt2LlmMethod::Reorder_IsValid(method.reorder())) {
-    return InvalidField(Field("pt2llm.reorder"), absl::StrCat("unknown value ", method.reorder()));
-  }
-  if (!v1::Pt2LlmMethod::Compensation_IsValid(method.compensation())) {
-    return InvalidField(Field("pt2llm.compensation"),
-                        absl::StrCat("unknown value ", method.compensation()));
-  }
-  // Written so that NaN is refused.
-  if (method.has_gptaq() && !(method.gptaq() >= 0 && method.gptaq() <= 1)) {
-    return InvalidField(Field("pt2llm.gptaq"),
-                        absl::StrCat("is ", method.gptaq(), "; must be 0 to 1"));
-  }
-  if (method.has_damping() && !(method.damping() > 0 && method.damping() <= 1)) {
-    return InvalidField(Field("pt2llm.damping"),
-                        absl::StrCat("is ", method.damping(), "; must be above 0, at most 1"));
-  }
-  return absl::OkStatus();
-}
-
 template <typename Spec>
 absl::Status CheckFiles(absl::string_view name, const Spec& spec) {
-  const std::string files = Field(absl::StrCat(name, ".files"));
+  const std::string files = SpecField(absl::StrCat(name, ".files"));
   if (spec.files().empty()) return InvalidField(files, "must name at least one file");
   if (spec.files_size() > kMaxFiles) {
     return InvalidField(files, absl::StrCat("names more than ", kMaxFiles, " files"));
@@ -95,7 +60,7 @@ absl::Status CheckFiles(absl::string_view name, const Spec& spec) {
     }
   }
   if (spec.text_field().size() > kMaxLabelBytes) {
-    return InvalidField(Field(absl::StrCat(name, ".text_field")), "longer than 128 bytes");
+    return InvalidField(SpecField(absl::StrCat(name, ".text_field")), "longer than 128 bytes");
   }
   return absl::OkStatus();
 }
@@ -107,22 +72,9 @@ bool IsText(const Spec& spec) {
 
 absl::Status CheckLength(absl::string_view name, int64_t length, const ModelConfig& config) {
   if (length <= config.max_positions) return absl::OkStatus();
-  return InvalidField(Field(name), absl::StrCat("is ", length, "; the model's longest context is ",
-                                                config.max_positions));
-}
-
-void ResolveMethod(v1::Pt2LlmMethod& method) {
-  if (method.group_size() == 0) method.set_group_size(kDefaultGroupSize);
-  if (method.reorder() == v1::Pt2LlmMethod::REORDER_UNSPECIFIED) {
-    method.set_reorder(v1::Pt2LlmMethod::REORDER_SSR);
-  }
-  if (method.compensation() == v1::Pt2LlmMethod::COMPENSATION_UNSPECIFIED) {
-    method.set_compensation(v1::Pt2LlmMethod::COMPENSATION_EXACT);
-  }
-  if (!method.has_gptaq()) method.set_gptaq(kDefaultGptaq);
-  if (!method.has_itf()) method.set_itf(true);
-  if (!method.has_aga()) method.set_aga(true);
-  if (!method.has_damping()) method.set_damping(kDefaultDamping);
+  return InvalidField(
+      SpecField(name),
+      absl::StrCat("is ", length, "; the model's longest context is ", config.max_positions));
 }
 
 bool IsLabelKey(absl::string_view key) {
@@ -140,11 +92,10 @@ absl::Status ValidateSpec(const v1::QuantizationSpec& spec) {
     return InvalidField(kSpec, absl::StrCat("has ", spec.ByteSizeLong(), " bytes; at most ",
                                             kMaxSpecBytes, ": name fewer files"));
   }
-  TERN_RETURN_IF_ERROR(CheckPath(Field("model"), spec.model()));
-  if (!spec.has_pt2llm()) return InvalidField(Field("method"), "must be set; choose pt2llm");
-  TERN_RETURN_IF_ERROR(CheckMethod(spec.pt2llm()));
+  TERN_RETURN_IF_ERROR(CheckPath(SpecField("model"), spec.model()));
+  TERN_RETURN_IF_ERROR(ValidateMethod(spec));
 
-  if (!spec.has_calibration()) return InvalidField(Field("calibration"), "must be set");
+  if (!spec.has_calibration()) return InvalidField(SpecField("calibration"), "must be set");
   TERN_RETURN_IF_ERROR(CheckFiles("calibration", spec.calibration()));
   TERN_RETURN_IF_ERROR(
       CheckRange("calibration.samples", spec.calibration().samples(), 1, kMaxSamples));
@@ -158,9 +109,10 @@ absl::Status ValidateSpec(const v1::QuantizationSpec& spec) {
         CheckRange("evaluation.windows", spec.evaluation().windows(), 1, kMaxEvaluationWindows));
   }
   if (spec.shards() < 0) {
-    return InvalidField(Field("shards"), absl::StrCat("is ", spec.shards(),
-                                                      "; must be 1 to the number of blocks, or 0 "
-                                                      "for 1"));
+    return InvalidField(SpecField("shards"),
+                        absl::StrCat("is ", spec.shards(),
+                                     "; must be 1 to the number of blocks, or 0 "
+                                     "for 1"));
   }
   return absl::OkStatus();
 }
@@ -168,11 +120,12 @@ absl::Status ValidateSpec(const v1::QuantizationSpec& spec) {
 absl::StatusOr<v1::QuantizationSpec> ResolveSpec(const v1::QuantizationSpec& spec,
                                                  const ModelConfig& config) {
   v1::QuantizationSpec resolved = spec;
-  ResolveMethod(*resolved.mutable_pt2llm());
+  ResolveMethod(resolved);
   if (resolved.shards() == 0) resolved.set_shards(1);
   if (resolved.shards() > config.num_blocks) {
-    return InvalidField(Field("shards"), absl::StrCat("is ", resolved.shards(), "; the model has ",
-                                                      config.num_blocks, " blocks"));
+    return InvalidField(
+        SpecField("shards"),
+        absl::StrCat("is ", resolved.shards(), "; the model has ", config.num_blocks, " blocks"));
   }
 
   const auto default_length =

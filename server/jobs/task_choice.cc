@@ -44,7 +44,7 @@ absl::StatusOr<TaskChoice> ChooseTask(StoreReader& reader, const WorkerRegistry&
   for (int32_t page = 0; page < kMostPages; ++page) {
     TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> ready, reader.ListReadyTasks(position, kPage));
     for (TaskRecord& task : ready) {
-      position = {task.job_number, task.kind, task.index};
+      position = {task.job_number, task.rank};
       if (task.ready_time > now) {
         choice.retry_at = std::min(choice.retry_at, task.ready_time);
         continue;

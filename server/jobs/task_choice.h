@@ -21,9 +21,8 @@ struct TaskChoice {
 
 // The ready task a worker should get:
 //  1. the next block of a shard whose calibration state it holds, of the oldest such job;
-//  2. otherwise by job (oldest first), scan before quantize before assemble before evaluate, and
-//     by number; but a block whose state another living worker holds comes last of all, and not
-//     before it was ready for `affinity_grace`.
+//  2. otherwise by job (oldest first) and rank (planner.h); but a block whose state another living
+//     worker holds comes last of all, and not before it was ready for `affinity_grace`.
 // Tasks that rest after a failure are left alone.
 absl::StatusOr<TaskChoice> ChooseTask(StoreReader& reader, const WorkerRegistry& workers,
                                       absl::string_view worker_id,

@@ -9,12 +9,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/job_inputs.h"
+#include "server/jobs/activation_choice.h"
 #include "server/jobs/events.h"
 #include "server/jobs/file_commit.h"
 #include "server/jobs/job_view.h"
+#include "server/jobs/method_recipe.h"
 #include "server/jobs/progress.h"
+#include "server/jobs/stored_activations.h"
 #include "server/jobs/task_names.h"
 
 namespace tern {
@@ -26,9 +31,12 @@ std::vector<std::string> FilesMadeBy(const TaskRecord& task) {
   switch (task.kind) {
     case TaskKind::kQuantize:
       return {BlockFileName(task.index)};
+    case TaskKind::kRotate:
+      return {RotationsFile(task.index)};
     case TaskKind::kAssemble:
       return {kConfigFile, kIndexFile, kUnquantizedFile};
     case TaskKind::kScan:
+    case TaskKind::kSensitivity:
     case TaskKind::kEvaluate:
       return {};
   }
@@ -44,6 +52,12 @@ absl::Status CheckKind(const TaskRecord& task, const TaskResult& result) {
     case TaskKind::kQuantize:
       fits = result.has_block() && result.block().block() == task.index;
       break;
+    case TaskKind::kRotate:
+      fits = result.has_rotate() && result.rotate().block() == task.index;
+      break;
+    case TaskKind::kSensitivity:
+      fits = result.has_sensitivity();
+      break;
     case TaskKind::kAssemble:
       fits = result.has_assemble() && !result.assemble().digest().empty();
       break;
@@ -56,7 +70,38 @@ absl::Status CheckKind(const TaskRecord& task, const TaskResult& result) {
       absl::StrCat("the worker's result is not that of task ", task.name));
 }
 
-// Moves the files the result names from the lease to the checkpoint; drops the others.
+absl::Status CheckRotations(const worker::v1::RotateResult& result) {
+  std::set<std::string> rotated;
+  for (const v1::LayerRotation& layer : result.layers()) {
+    if (layer.n1() <= 0 || layer.n2() <= 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the worker's rotation of ", layer.layer(), " has no size"));
+    }
+    rotated.insert(layer.layer());
+  }
+  for (const LinearKind kind : LinearKinds()) {
+    const std::string name = LinearName(result.block(), kind);
+    if (!rotated.contains(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the worker's result lacks the rotation of ", name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What the method asks of a result besides its kind.
+absl::Status CheckMethodsPart(const JobRecord& job, const TaskRecord& task,
+                              const TaskResult& result) {
+  if (result.has_rotate()) return CheckRotations(result.rotate());
+  if (!result.has_block() && !result.has_sensitivity()) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob document, ReadDocument(job));
+  if (result.has_block()) return CheckClipRatios(RecipeOf(document.spec()), result.block());
+  return CheckSensitivity(document.spec().twla().mixed_activations(), task.index,
+                          result.sensitivity());
+}
+
+// Moves the files the result names from the lease to the checkpoint, or rotations to what the job
+// keeps for its other tasks; drops the others.
 absl::Status CommitFiles(const JobsContext& context, Transaction& transaction, JobRecord& job,
                          const TaskRecord& task, const TaskResult& result, absl::Time now,
                          AfterCommit& after) {
@@ -68,13 +113,14 @@ absl::Status CommitFiles(const JobsContext& context, Transaction& transaction, J
       after.DeleteBlob(file.blob_key);
       continue;
     }
-    TERN_RETURN_IF_ERROR(CommitFile(context, transaction, job,
-                                    {.job_uid = job.uid,
-                                     .path = file.path,
-                                     .blob_key = file.blob_key,
-                                     .size = file.size,
-                                     .sha256 = file.sha256},
-                                    now));
+    const FileRecord record = {.job_uid = job.uid,
+                               .path = file.path,
+                               .blob_key = file.blob_key,
+                               .size = file.size,
+                               .sha256 = file.sha256};
+    TERN_RETURN_IF_ERROR(task.kind == TaskKind::kRotate
+                             ? transaction.InsertFile(record)
+                             : CommitFile(context, transaction, job, record, now));
   }
   return transaction.DeleteStagedFiles(task.job_uid, task.name);
 }
@@ -122,6 +168,51 @@ absl::Status KeepModelDigest(const TaskResult& result, JobRecord& job) {
   return absl::OkStatus();
 }
 
+// A block's metrics tell of its rotations what the task that made them found.
+absl::Status AddRotations(StoreReader& reader, const TaskRecord& task, v1::BlockMetrics& block) {
+  TERN_ASSIGN_OR_RETURN(const std::optional<TaskRecord> rotate,
+                        reader.GetTask(task.job_uid, RotateTask(task.index)));
+  if (!rotate.has_value()) return absl::OkStatus();
+  TaskResult result;
+  if (!result.ParseFromString(rotate->result)) {
+    return absl::DataLossError(
+        absl::StrCat(task.job_uid, ": the stored result of ", rotate->name, " does not parse"));
+  }
+  for (v1::LayerMetrics& layer : *block.mutable_layers()) {
+    for (const v1::LayerRotation& rotation : result.rotate().layers()) {
+      if (rotation.layer() == layer.layer()) *layer.mutable_rotation() = rotation;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Once every sensitivity is measured, the bits become part of the job's document, before anything
+// that depends on them can be leased.
+absl::Status ChooseBitsWhenMeasured(const JobsContext& context, Transaction& transaction,
+                                    JobRecord& job, absl::Time now) {
+  TERN_ASSIGN_OR_RETURN(const std::optional<TaskRecord> assemble,
+                        transaction.GetTask(job.uid, kAssembleTask));
+  if (!assemble.has_value() || assemble->waiting_for > 0) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(v1::QuantizationJob document, ReadDocument(job));
+  std::vector<worker::v1::SensitivityResult> measured;
+  for (int32_t block = 0; block < document.model().blocks(); ++block) {
+    TERN_ASSIGN_OR_RETURN(const std::optional<TaskRecord> task,
+                          transaction.GetTask(job.uid, SensitivityTask(block)));
+    TaskResult result;
+    if (!task.has_value() || !result.ParseFromString(task->result)) {
+      return absl::DataLossError(
+          absl::StrCat(NameOf(job), ": no result of ", SensitivityTask(block), " is stored"));
+    }
+    measured.push_back(std::move(*result.mutable_sensitivity()));
+  }
+  TERN_ASSIGN_OR_RETURN(*document.mutable_activation_bits(),
+                        ChooseActivationBits(document.spec().twla().mixed_activations(), measured));
+  job.document = document.SerializeAsString();
+  v1::JobEvent event;
+  *event.mutable_activation_bits_chosen()->mutable_activation_bits() = document.activation_bits();
+  return AppendEvent(transaction, job, std::move(event), now, context.options.events_kept);
+}
+
 void ObserveCompletion(const TaskRecord& task, const TaskResult& result, AfterCommit& after) {
   after.Observe([kind = task.kind, result](JobsObserver& observer) {
     observer.TaskAttempt(TaskKindName(kind), "succeeded");
@@ -131,8 +222,10 @@ void ObserveCompletion(const TaskRecord& task, const TaskResult& result, AfterCo
 
 }  // namespace
 
-absl::Status CheckResult(StoreReader& reader, const TaskRecord& task, const TaskResult& result) {
+absl::Status CheckResult(StoreReader& reader, const JobRecord& job, const TaskRecord& task,
+                         const TaskResult& result) {
   TERN_RETURN_IF_ERROR(CheckKind(task, result));
+  TERN_RETURN_IF_ERROR(CheckMethodsPart(job, task, result));
   TERN_ASSIGN_OR_RETURN(const std::vector<StagedFileRecord> staged,
                         reader.ListStagedFiles(task.job_uid, task.name));
   std::set<std::string> uploaded;
@@ -168,6 +261,7 @@ absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, 
     block.set_worker(task.worker);
     block.set_attempt(1 + task.attempts + task.worker_deaths);
     if (result.seconds().empty()) *result.mutable_seconds() = block.seconds();
+    TERN_RETURN_IF_ERROR(AddRotations(transaction, task, block));
     ++job.blocks_done;
   }
   ++job.tasks_done;
@@ -182,6 +276,9 @@ absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, 
   task.result = result.SerializeAsString();
   TERN_RETURN_IF_ERROR(transaction.UpdateTask(task));
   TERN_RETURN_IF_ERROR(ReadyDependents(transaction, task, now, after));
+  if (task.kind == TaskKind::kSensitivity) {
+    TERN_RETURN_IF_ERROR(ChooseBitsWhenMeasured(context, transaction, job, now));
+  }
 
   if (job.tasks_done == job.tasks_total) after.FinishJob(job.uid);
   after.NotifyJob(job.uid);

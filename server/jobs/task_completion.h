@@ -12,12 +12,12 @@ namespace tern {
 
 // Whether `result` is what `task` asks for and every file it names, and every file the task must
 // make, was uploaded under its lease. INVALID_ARGUMENT says what is wrong.
-absl::Status CheckResult(StoreReader& reader, const TaskRecord& task,
+absl::Status CheckResult(StoreReader& reader, const JobRecord& job, const TaskRecord& task,
                          const worker::v1::TaskResult& result);
 
 // Within a transaction: `task`, which is leased and whose result was checked, is done; its files
-// are part of the checkpoint, what waited for it alone is ready, watchers hear of it. Both rows are
-// written.
+// are the job's (rotations) or part of the checkpoint, what waited for it alone is ready, watchers
+// hear of it. With the last sensitivity the activation bits are chosen. Both rows are written.
 absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, JobRecord& job,
                           TaskRecord& task, worker::v1::TaskResult result, absl::Time now,
                           AfterCommit& after);

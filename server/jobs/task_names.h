@@ -12,16 +12,22 @@ namespace tern {
 
 inline constexpr char kScanTask[] = "scan";
 inline constexpr char kAssembleTask[] = "assemble";
+inline std::string RotateTask(int32_t block) { return absl::StrCat("rotate/", block); }
 inline std::string QuantizeTask(int32_t block) { return absl::StrCat("quantize/", block); }
+inline std::string SensitivityTask(int32_t block) { return absl::StrCat("sensitivity/", block); }
 inline std::string EvaluateTask(int32_t part) { return absl::StrCat("evaluate/", part); }
 
-// "scan", "quantize", "assemble", "evaluate".
+// "scan", "rotate", "quantize", "sensitivity", "assemble", "evaluate".
 inline absl::string_view TaskKindName(TaskKind kind) {
   switch (kind) {
     case TaskKind::kScan:
       return "scan";
+    case TaskKind::kRotate:
+      return "rotate";
     case TaskKind::kQuantize:
       return "quantize";
+    case TaskKind::kSensitivity:
+      return "sensitivity";
     case TaskKind::kAssemble:
       return "assemble";
     case TaskKind::kEvaluate:

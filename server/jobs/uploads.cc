@@ -4,11 +4,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/path_rules.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/error_details.h"
+#include "proto/service/job_inputs.h"
 #include "server/jobs/blob_keys.h"
 #include "server/jobs/random_id.h"
 
@@ -18,12 +22,27 @@ namespace {
 constexpr size_t kMaxUploadPathBytes = 128;
 
 bool IsServersOwn(absl::string_view path) {
-  return path == kReportFile || path == kManifestFile || path == kModelCardFile;
+  return path == kReportFile || path == kManifestFile || path == kModelCardFile ||
+         path == kActivationBitsFile;
 }
 
-absl::Status CheckHeader(const worker::v1::WriteBlobRequest::Header& header) {
+// The one file that goes elsewhere than into the checkpoint: that of the task "rotate/3".
+bool IsRotationsOf(absl::string_view task, absl::string_view path) {
+  int32_t block = 0;
+  return absl::ConsumePrefix(&task, "rotate/") && absl::SimpleAtoi(task, &block) &&
+         path == RotationsFile(block);
+}
+
+absl::Status CheckHeader(const worker::v1::WriteBlobRequest::Header& header,
+                         const LeaseKey& lease) {
   const std::string& path = header.path();
-  if (!IsPlainFileName(path) || !IsValidBlobKey(path) || path.size() > kMaxUploadPathBytes) {
+  const bool is_rotations = IsRotationsOf(lease.task, path);
+  if (!is_rotations && absl::StartsWith(lease.task, "rotate/")) {
+    return InvalidField("header.path",
+                        absl::StrCat("\"", path, "\" is not the file of task ", lease.task));
+  }
+  if (!(is_rotations || IsPlainFileName(path)) || !IsValidBlobKey(path) ||
+      path.size() > kMaxUploadPathBytes) {
     return InvalidField("header.path", absl::StrCat("\"", path, "\" is not a plain file name"));
   }
   if (IsServersOwn(path)) {
@@ -48,7 +67,7 @@ absl::Status CheckRoom(const JobsContext& context, int64_t bytes) {
 absl::StatusOr<std::unique_ptr<Upload>> Upload::Begin(
     const JobsContext& context, const worker::v1::WriteBlobRequest::Header& header) {
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(header.lease(), "header.lease"));
-  TERN_RETURN_IF_ERROR(CheckHeader(header));
+  TERN_RETURN_IF_ERROR(CheckHeader(header, lease));
   std::unique_ptr<Upload> upload(new Upload(context, header, lease));
   TERN_RETURN_IF_ERROR(upload->RefuseIfStale(
       context.store.Read([&](StoreReader& reader) { return upload->CheckMayWrite(reader); })));

@@ -56,8 +56,15 @@ struct JobQuery {
   int32_t limit = 50;
 };
 
-// In the order in which ready tasks of one job are handed out.
-enum class TaskKind { kScan = 0, kQuantize = 1, kAssemble = 2, kEvaluate = 3 };
+// Stored by number.
+enum class TaskKind {
+  kScan = 0,
+  kQuantize = 1,
+  kAssemble = 2,
+  kEvaluate = 3,
+  kRotate = 4,
+  kSensitivity = 5,
+};
 
 enum class TaskState {
   kBlocked = 1,  // waits for other tasks
@@ -73,6 +80,8 @@ struct TaskRecord {
   std::string name;  // "scan", "quantize/3", "assemble", "evaluate/0"
   TaskKind kind = TaskKind::kScan;
   int32_t index = 0;  // block or part
+  // Unique within the job, whose ready tasks are handed out with the lowest first.
+  int32_t rank = 0;
   int32_t shard = 0, shard_first_block = 0;
   int32_t first_window = 0, windows = 0;
   double cost = 0;
@@ -97,8 +106,7 @@ struct TaskRecord {
 // Place of a ready task in the order of ListReadyTasks.
 struct ReadyPosition {
   int64_t job_number = -1;
-  TaskKind kind = TaskKind::kScan;
-  int32_t index = -1;
+  int32_t rank = -1;
 };
 
 struct TaskCounts {

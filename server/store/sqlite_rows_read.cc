@@ -18,7 +18,7 @@ constexpr char kJobColumns[] =
 constexpr char kTaskColumns[] =
     "job_uid, name, job_number, kind, idx, shard, shard_first_block, first_window, windows, cost, "
     "dependents, waiting_for, state, ready_time, epoch, worker, supervisor, lease_time, "
-    "lease_deadline, attempts, worker_deaths, errors, result";
+    "lease_deadline, attempts, worker_deaths, errors, result, rank";
 
 JobRecord ReadJob(SqliteStatement& row) {
   JobRecord job;
@@ -70,6 +70,7 @@ TaskRecord ReadTask(SqliteStatement& row) {
   task.worker_deaths = static_cast<int32_t>(row.ReadInt());
   task.errors = row.ReadBytes();
   task.result = row.ReadBytes();
+  task.rank = static_cast<int32_t>(row.ReadInt());
   return task;
 }
 
@@ -212,20 +213,20 @@ absl::StatusOr<std::optional<TaskRecord>> SqliteRows::GetTask(absl::string_view 
 absl::StatusOr<std::vector<TaskRecord>> SqliteRows::ListTasks(absl::string_view job_uid) {
   TERN_ASSIGN_OR_RETURN(
       SqliteStatement statement,
-      database_.Statement(absl::StrCat("SELECT ", kTaskColumns,
-                                       " FROM tasks WHERE job_uid = ? ORDER BY kind, idx")));
+      database_.Statement(
+          absl::StrCat("SELECT ", kTaskColumns, " FROM tasks WHERE job_uid = ? ORDER BY rank")));
   statement.Text(job_uid);
   return ReadAll(statement, ReadTask);
 }
 
 absl::StatusOr<std::vector<TaskRecord>> SqliteRows::ListReadyTasks(const ReadyPosition& after,
                                                                    int32_t limit) {
-  TERN_ASSIGN_OR_RETURN(SqliteStatement statement, database_.Statement(absl::StrCat(
-                                                       "SELECT ", kTaskColumns,
-                                                       " FROM tasks WHERE state = 2 AND "
-                                                       "(job_number, kind, idx) > (?, ?, ?) "
-                                                       "ORDER BY job_number, kind, idx LIMIT ?")));
-  statement.Int(after.job_number).Int(static_cast<int64_t>(after.kind)).Int(after.index).Int(limit);
+  TERN_ASSIGN_OR_RETURN(SqliteStatement statement,
+                        database_.Statement(absl::StrCat("SELECT ", kTaskColumns,
+                                                         " FROM tasks WHERE state = 2 AND "
+                                                         "(job_number, rank) > (?, ?) "
+                                                         "ORDER BY job_number, rank LIMIT ?")));
+  statement.Int(after.job_number).Int(after.rank).Int(limit);
   return ReadAll(statement, ReadTask);
 }
 

@@ -119,6 +119,13 @@ CREATE TABLE requests (
 CREATE INDEX requests_by_job ON requests (job_uid);
 CREATE INDEX requests_by_time ON requests (create_time);
 )sql",
+    // Jobs from before ranks were cut into tasks of four kinds, handed out by kind and index.
+    R"sql(
+ALTER TABLE tasks ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+UPDATE tasks SET rank = kind * 16777216 + idx;
+DROP INDEX tasks_ready;
+CREATE INDEX tasks_ready ON tasks (job_number, rank) WHERE state = 2;
+)sql",
 };
 constexpr int64_t kNewestSchema = std::size(kMigrations);
 

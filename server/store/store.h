@@ -33,9 +33,9 @@ class StoreReader {
 
   virtual absl::StatusOr<std::optional<TaskRecord>> GetTask(absl::string_view job_uid,
                                                             absl::string_view name) = 0;
-  // By kind, then index.
+  // By rank.
   virtual absl::StatusOr<std::vector<TaskRecord>> ListTasks(absl::string_view job_uid) = 0;
-  // Ready tasks after `after` by job number, kind and index, whatever their ready_time.
+  // Ready tasks after `after` by job number and rank, whatever their ready_time.
   virtual absl::StatusOr<std::vector<TaskRecord>> ListReadyTasks(const ReadyPosition& after,
                                                                  int32_t limit) = 0;
   // Leased tasks with lease_deadline before `time`, the earliest first.

@@ -56,7 +56,7 @@ struct Figures {
 
 struct Configuration {
   const char* name;
-  Pt2LlmOptions options;
+  QuantRecipe options;
   std::map<std::string, Figures> published;  // by model
 };
 
@@ -67,22 +67,22 @@ const Figures& FullPrecisionFigures(const std::string& model) {
 }
 
 std::vector<Configuration> Configurations() {
-  Pt2LlmOptions released;
+  QuantRecipe released;
   released.compensation = Compensation::kReleased;
-  Pt2LlmOptions paper = released;
+  QuantRecipe paper = released;
   paper.gptaq = 0;
-  Pt2LlmOptions paper_no_ssr = paper;
+  QuantRecipe paper_no_ssr = paper;
   paper_no_ssr.reorder = Reorder::kNone;
-  Pt2LlmOptions paper_exact = paper;
+  QuantRecipe paper_exact = paper;
   paper_exact.compensation = Compensation::kExact;
-  Pt2LlmOptions exact_no_ssr;  // nothing in it is chosen by the smallest of differences
+  QuantRecipe exact_no_ssr;  // nothing in it is chosen by the smallest of differences
   exact_no_ssr.reorder = Reorder::kNone;
   return {
       {"released", released, {{"bench-llama", {53.18, 0}}, {"demo-llama", {146.66, 127.26}}}},
       {"paper", paper, {{"bench-llama", {56.43, 0}}, {"demo-llama", {180.96, 155.39}}}},
       {"paper-no-ssr", paper_no_ssr, {{"bench-llama", {57.50, 0}}}},
       {"paper-exact", paper_exact, {{"bench-llama", {54.41, 0}}}},
-      {"released-exact", Pt2LlmOptions(), {{"bench-llama", {50.38, 0}}}},
+      {"released-exact", QuantRecipe(), {{"bench-llama", {50.38, 0}}}},
       {"released-exact-no-ssr", exact_no_ssr, {}},
   };
 }
@@ -129,7 +129,7 @@ struct Job {
   double seconds = 0;
 };
 
-absl::StatusOr<Job> RunJob(Setting& setting, const Pt2LlmOptions& options) {
+absl::StatusOr<Job> RunJob(Setting& setting, const QuantRecipe& options) {
   Backend& backend = *setting.backend;
   const ModelConfig& config = setting.model->config();
   const absl::Time start = absl::Now();
@@ -141,8 +141,9 @@ absl::StatusOr<Job> RunJob(Setting& setting, const Pt2LlmOptions& options) {
   Job job;
   for (int64_t block = 0; block < config.num_blocks; ++block) {
     TERN_ASSIGN_OR_RETURN(const BlockWeights weights, setting.full->Block(backend, block));
-    TERN_ASSIGN_OR_RETURN(QuantizedBlock quantized,
-                          QuantizeBlock(backend, config, weights, options, TaskControl(), state));
+    TERN_ASSIGN_OR_RETURN(
+        QuantizedBlock quantized,
+        QuantizeBlock(backend, config, weights, options, BlockRotations(), TaskControl(), state));
     job.blocks.push_back(std::move(quantized));
   }
   job.seconds = absl::ToDoubleSeconds(absl::Now() - start);
@@ -236,7 +237,7 @@ absl::Status RunSpread(Setting& setting, const Configuration& configuration) {
   double sum = 0;
   double squares = 0;
   for (int run = 0; run < runs; ++run) {
-    Pt2LlmOptions options = configuration.options;
+    QuantRecipe options = configuration.options;
     options.damping *= 1 + 0.002 * (run - runs / 2);
     TERN_ASSIGN_OR_RETURN(const Job job, RunJob(setting, options));
     TERN_ASSIGN_OR_RETURN(const double perplexity,

@@ -238,7 +238,7 @@ void BM_QuantizeLayer(benchmark::State& state) {
   Time(state, *layer.backend, [&]() -> absl::Status {
     StageClock clock(*layer.backend);
     auto quantizer =
-        LayerQuantizer::Create(*layer.backend, Pt2LlmOptions(), layer.h, layer.cross, clock);
+        LayerQuantizer::Create(*layer.backend, QuantRecipe(), layer.h, layer.cross, clock);
     if (!quantizer.ok()) return quantizer.status();
     if (auto layer_fit = quantizer->Quantize(layer.w, nullptr); !layer_fit.ok()) {
       return layer_fit.status();

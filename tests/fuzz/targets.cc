@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,9 +52,12 @@ void FuzzConfig(std::span<const uint8_t> input) {
   }
   Require(config->sliding_window.size() == static_cast<size_t>(config->num_blocks));
   Require(config->num_heads % config->num_kv_heads == 0 && config->head_dim % 2 == 0);
-  const PackedFormat format = {"pt2llm", 128, true};
-  const auto packed = PackedConfigJson(text, format);
-  Require(packed.ok() && ParsePackedConfig(*packed).ok());
+  PackedFormat format = {"pt2llm", 128, true};
+  for (const bool rotated : {false, true}) {
+    if (rotated) format.rotation.emplace();
+    const auto packed = PackedConfigJson(text, format);
+    Require(packed.ok() && ParsePackedConfig(*packed).ok());
+  }
 }
 
 void FuzzPackedLayer(std::span<const uint8_t> input) {
@@ -75,7 +79,12 @@ void FuzzPackedLayer(std::span<const uint8_t> input) {
     const int64_t groups = alpha->shape[1];
     if (cols <= 0 || groups <= 0 || rows > (1 << 12) || cols > (1 << 12)) continue;
     const int64_t group_size = (cols + groups - 1) / groups;
-    const auto layer = ReadTernaryLayer(**reader, "layer", rows, cols, group_size);
+    std::optional<RotationShape> rotation;
+    if (const auto factor = (*reader)->Get("layer.rot1"); factor.ok() && !factor->shape.empty()) {
+      const int64_t n1 = factor->shape[0];
+      if (n1 > 0 && cols % n1 == 0) rotation = {.n1 = n1, .n2 = cols / n1};
+    }
+    const auto layer = ReadTernaryLayer(**reader, "layer", rows, cols, group_size, rotation);
     if (!layer.ok()) continue;
     std::vector<float> weights(static_cast<size_t>(rows * cols));
     Dequantize(*layer, weights);

@@ -10,6 +10,7 @@
 #include "checkpoint/packed_digest.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "worker/agent/activation_settings.h"
 #include "worker/agent/committed_blocks.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
@@ -26,8 +27,8 @@ class Assembly {
       : tools_(tools), task_(task), progress_(progress) {}
 
   absl::StatusOr<TaskResult> Run() {
-    TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task_.spec()));
-    format_ = FormatOf(options);
+    TERN_ASSIGN_OR_RETURN(format_, FormatOf(task_.spec()));
+    TERN_ASSIGN_OR_RETURN(format_.activations, ActivationsOf(task_.assemble().activations()));
     TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
     progress_.EnterStage("assemble");
     // The largest file by far, so it is on its way while the blocks are read.

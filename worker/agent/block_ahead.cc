@@ -13,8 +13,9 @@ constexpr auto kProgressInterval = std::chrono::milliseconds(50);
 
 struct BlockAhead::Work {
   Key key;
-  TaskProgress progress;
-  std::future<absl::StatusOr<ComputedBlock>> result;  // its destructor waits
+  std::optional<CalibrationState> held = {};  // and then there is no result
+  TaskProgress progress = {};
+  std::future<absl::StatusOr<ComputedBlock>> result = {};  // its destructor waits
 };
 
 BlockAhead::BlockAhead() = default;
@@ -28,8 +29,27 @@ void BlockAhead::Start(Key key, Compute compute) {
   work->result = std::async(
       std::launch::async,
       [compute = std::move(compute), &progress = work->progress] { return compute(progress); });
+  Keep(std::move(work));
+}
+
+void BlockAhead::Hold(Key key, CalibrationState state) {
+  Drop();
+  auto work = std::make_unique<Work>();
+  work->key = std::move(key);
+  work->held = std::move(state);
+  Keep(std::move(work));
+}
+
+void BlockAhead::Keep(std::unique_ptr<Work> work) {
   const std::lock_guard lock(mutex_);
   work_ = std::move(work);
+}
+
+std::optional<CalibrationState> BlockAhead::TakeState(const Key& key) {
+  if (work_ == nullptr || work_->key != key || !work_->held.has_value()) return std::nullopt;
+  std::optional<CalibrationState> state = std::move(work_->held);
+  Drop();
+  return state;
 }
 
 std::optional<absl::StatusOr<ComputedBlock>> BlockAhead::Take(const Key& key,
@@ -38,6 +58,7 @@ std::optional<absl::StatusOr<ComputedBlock>> BlockAhead::Take(const Key& key,
     Drop();
     return std::nullopt;
   }
+  if (work_->held.has_value()) return std::nullopt;
   while (work_->result.wait_for(kProgressInterval) != std::future_status::ready) {
     if (progress.stopped()) work_->progress.Stop();
     const TaskProgress::Snapshot snapshot = work_->progress.snapshot();
@@ -55,6 +76,10 @@ void BlockAhead::Drop() {
     dropped = std::move(work_);
   }
   if (dropped != nullptr) dropped->progress.Stop();
+}
+
+void BlockAhead::StopWork() {
+  if (work_ != nullptr && !work_->held.has_value()) Drop();
 }
 
 std::vector<tern::worker::v1::WarmShard> BlockAhead::Warm() const {

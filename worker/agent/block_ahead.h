@@ -31,6 +31,8 @@ struct ComputedBlock {
 // it does not, or another task comes first, the work is dropped; the bits of a block never depend
 // on who computed it.
 //
+// Where what the next block needs is not there yet, its calibration state alone is held for it.
+//
 // One block at a time. Nobody else may use the backend between Start and Take or Drop.
 // Thread-compatible, but for Warm, which is thread-safe.
 class BlockAhead {
@@ -50,19 +52,29 @@ class BlockAhead {
 
   void Start(Key key, Compute compute);
 
+  // Keeps the state before the block with this key.
+  void Hold(Key key, CalibrationState state);
+
   // Waits for the block with this key and hands it over; nothing when no such block was started,
   // and then whatever was is dropped. Meanwhile `progress` shows how far it is, and stopping
-  // `progress` stops it.
+  // `progress` stops it. A state held for that block stays.
   std::optional<absl::StatusOr<ComputedBlock>> Take(const Key& key, TaskProgress& progress);
 
-  // Stops the work and waits for its end.
+  // Hands over the state held for the block with this key; nothing when it is not.
+  std::optional<CalibrationState> TakeState(const Key& key);
+
+  // Stops the work and waits for its end; lets go of a state.
   void Drop();
+  // The same unless a state alone is held, of which nobody makes use meanwhile.
+  void StopWork();
 
   // As the server is told: the shard whose state is held.
   std::vector<tern::worker::v1::WarmShard> Warm() const;
 
  private:
   struct Work;
+
+  void Keep(std::unique_ptr<Work> work);
 
   std::unique_ptr<Work> work_;  // changed by the owner's thread alone, under the mutex
   mutable std::mutex mutex_;

@@ -1,8 +1,11 @@
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/job_inputs.h"
+#include "worker/agent/activation_settings.h"
 #include "worker/agent/method_options.h"
 #include "worker/agent/tasks.h"
 #include "worker/model/evaluation.h"
@@ -28,7 +31,7 @@ absl::StatusOr<std::span<const int32_t>> PartOf(const TokenWindows& windows, int
 }  // namespace
 
 absl::StatusOr<TaskResult> RunEvaluate(TaskTools& tools, const Task& task, TaskProgress& progress) {
-  TERN_ASSIGN_OR_RETURN(const Pt2LlmOptions options, MethodOptions(task.spec()));
+  TERN_ASSIGN_OR_RETURN(const PackedFormat format, FormatOf(task.spec()));
   TERN_ASSIGN_OR_RETURN(const auto model, tools.inputs.Model(task, tools.threads, progress));
   progress.EnterStage("evaluate");
   TERN_ASSIGN_OR_RETURN(const auto windows, tools.inputs.Windows(task.job_uid(), kEvaluationInput,
@@ -37,11 +40,16 @@ absl::StatusOr<TaskResult> RunEvaluate(TaskTools& tools, const Task& task, TaskP
       const std::span<const int32_t> ids,
       PartOf(*windows, task.evaluate().first_window(), task.evaluate().windows()));
 
+  TERN_ASSIGN_OR_RETURN(std::vector<BlockActivations> activations,
+                        ActivationsOf(task.evaluate().activations()));
   const auto full = FullPrecisionWeights(*model);
-  const auto quantized = QuantizedWeights(*model, [&](int64_t block) {
-    return ReadCommittedLayers(tools.blobs, task.job_uid(), model->config(), FormatOf(options),
-                               block, progress.stop_token());
-  });
+  const auto quantized = QuantizedWeights(
+      *model,
+      [&](int64_t block) {
+        return ReadCommittedLayers(tools.blobs, task.job_uid(), model->config(), format, block,
+                                   progress.stop_token());
+      },
+      std::move(activations));
   EvaluationOptions evaluation;
   evaluation.progress = [&](int64_t done, int64_t total) {
     progress.Show(static_cast<double>(done) / static_cast<double>(total));

@@ -37,8 +37,11 @@ JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics&
 TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   Log(LogLevel::kInfo, "task started",
       {{"task", task.lease().task()}, {"epoch", task.lease().epoch()}});
-  // Other kinds of tasks run when a job's blocks are done, or belong to another job.
-  if (!task.has_quantize()) {
+  // Rotations are found between blocks; other kinds of tasks run when a job's blocks are done, or
+  // belong to another job.
+  if (task.has_rotate()) {
+    ahead_.StopWork();
+  } else if (!task.has_quantize()) {
     ahead_.Drop();
     weights_.Drop();
   }
@@ -99,6 +102,9 @@ absl::StatusOr<TaskResult> JobTaskRunner::Dispatch(const Task& task, TaskProgres
       return RunAssemble(tools_, task, progress);
     case Task::kEvaluate:
       return RunEvaluate(tools_, task, progress);
+    case Task::kRotate:
+      return RunRotate(tools_, task, progress);
+    case Task::kSensitivity:
     case Task::WORK_NOT_SET:
       break;
   }

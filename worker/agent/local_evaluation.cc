@@ -100,6 +100,9 @@ absl::StatusOr<std::string> EvaluateLocally(Backend& backend, const LocalEvaluat
   nlohmann::ordered_json json;
   json["perplexity"] = std::exp(sums.nll_quantized / tokens);
   json["tokens"] = sums.tokens;
+  if (checkpoint.packed != nullptr && !checkpoint.packed->format().activations.empty()) {
+    json["activation_bits"] = Summarize(checkpoint.packed->format().activations).average_bits;
+  }
   if (full.weights != nullptr) {
     json["full_precision"] = std::exp(sums.nll_full / tokens);
     json["kl_divergence"] = sums.kl / tokens;

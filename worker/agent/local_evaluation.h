@@ -19,8 +19,10 @@ struct LocalEvaluation {
   std::string against;     // folder of the full-precision model; empty: none
 };
 
-// One JSON object: "perplexity" and "tokens", and with `against` also "full_precision" (its
-// perplexity) and "kl_divergence" (mean over tokens of KL(full precision ‖ checkpoint), nats).
+// One JSON object: "perplexity" and "tokens"; "activation_bits", the mean over the blocks, for a
+// checkpoint with low-bit activations, which it is measured with; and with `against` also
+// "full_precision" (its perplexity) and "kl_divergence" (mean over tokens of KL(full precision ‖
+// checkpoint), nats).
 // `progress` gets the fraction done.
 //
 // INVALID_ARGUMENT and NOT_FOUND name what is wrong with the folders or the text.

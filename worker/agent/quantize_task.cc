@@ -5,9 +5,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "checkpoint/block_file.h"
 #include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
+#include "checkpoint/rotation_file.h"
+#include "checkpoint/safetensors_reader.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/block_stages.h"
 #include "proto/service/job_inputs.h"
@@ -33,11 +36,13 @@ constexpr double kUploadShare = 0.02;
 class BlockComputation {
  public:
   BlockComputation(TaskTools& tools, const Task& task, std::shared_ptr<const ModelFolder> model,
-                   const Pt2LlmOptions& options, int64_t block, TaskProgress& progress)
+                   const QuantRecipe& options, BlockRotations rotations, int64_t block,
+                   TaskProgress& progress)
       : tools_(tools),
         task_(task),
         model_(std::move(model)),
         options_(options),
+        rotations_(std::move(rotations)),
         block_(block),
         progress_(progress) {}
 
@@ -64,9 +69,10 @@ class BlockComputation {
     TERN_ASSIGN_OR_RETURN(
         const auto windows,
         tools_.inputs.Windows(task_.job_uid(), kCalibrationInput, progress_.stop_token()));
+    TERN_ASSIGN_OR_RETURN(const PackedFormat format, FormatOf(task_.spec()));
     const auto full = FullPrecisionWeights(*model_);
     const auto quantized = QuantizedWeights(*model_, [&](int64_t block) {
-      return ReadCommittedLayers(tools_.blobs, task_.job_uid(), config, FormatOf(options_), block,
+      return ReadCommittedLayers(tools_.blobs, task_.job_uid(), config, format, block,
                                  progress_.stop_token());
     });
     const CalibrationStreams streams =
@@ -102,7 +108,8 @@ class BlockComputation {
                                            stage, start + (1 - kUploadShare - start) * fraction);
                                      },
                                  .cancelled = Cancelled()};
-    return QuantizeBlock(tools_.backend, model_->config(), weights, options_, control, state);
+    return QuantizeBlock(tools_.backend, model_->config(), weights, options_, rotations_, control,
+                         state);
   }
 
   std::function<bool()> Cancelled() const {
@@ -112,7 +119,8 @@ class BlockComputation {
   TaskTools& tools_;
   const Task& task_;
   const std::shared_ptr<const ModelFolder> model_;
-  const Pt2LlmOptions& options_;
+  const QuantRecipe& options_;
+  const BlockRotations rotations_;
   const int64_t block_;
   TaskProgress& progress_;
 };
@@ -127,7 +135,9 @@ class BlockTask {
     TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
     if (task_.quantize().shard_goes_on()) tools_.weights.Start(model_, block_ + 1);
     TERN_ASSIGN_OR_RETURN(ComputedBlock computed, Compute());
-    if (task_.quantize().shard_goes_on()) ComputeNext(std::move(computed.state));
+    if (task_.quantize().shard_goes_on()) {
+      TERN_RETURN_IF_ERROR(ComputeNext(std::move(computed.state)));
+    }
     if (absl::Status uploaded = Upload(computed.quantized.layers); !uploaded.ok()) {
       tools_.ahead.Drop();
       return uploaded;
@@ -143,20 +153,49 @@ class BlockTask {
   absl::StatusOr<ComputedBlock> Compute() {
     auto ahead = tools_.ahead.Take(Key(block_), progress_);
     if (ahead.has_value()) return *std::move(ahead);
+    TERN_ASSIGN_OR_RETURN(std::optional<BlockRotations> rotations, Rotations(block_));
+    if (!rotations.has_value()) {
+      return absl::UnavailableError(
+          absl::StrCat(RotationsFile(block_), ": not committed, though the block was handed out"));
+    }
+    std::optional<CalibrationState> state = tools_.ahead.TakeState(Key(block_));
     absl::StatusOr<ComputedBlock> computed =
-        BlockComputation(tools_, task_, model_, options_, block_, progress_).Run(std::nullopt);
+        BlockComputation(tools_, task_, model_, options_, *std::move(rotations), block_, progress_)
+            .Run(std::move(state));
     if (computed.ok()) computed->seconds.clear();  // they are this task's own, in progress_
     return computed;
   }
 
-  void ComputeNext(CalibrationState state) {
+  // Of a block; none of a block that is not rotated, nothing where they are not committed yet.
+  absl::StatusOr<std::optional<BlockRotations>> Rotations(int64_t block) {
+    if (!options_.rotation.has_value()) return BlockRotations();
+    const std::string path = RotationsFile(block);
+    auto bytes = tools_.blobs.Read(task_.job_uid(), path, progress_.stop_token());
+    if (absl::IsNotFound(bytes.status())) return std::nullopt;
+    if (!bytes.ok()) return TransferError(bytes.status(), path);
+    TERN_ASSIGN_OR_RETURN(const PackedFormat format, FormatOf(task_.spec()));
+    TERN_ASSIGN_OR_RETURN(const auto reader, SafetensorsReader::Parse(*bytes, path));
+    TERN_ASSIGN_OR_RETURN(BlockRotations rotations,
+                          ReadRotationFile(*reader, model_->config(), format, block));
+    return rotations;
+  }
+
+  absl::Status ComputeNext(CalibrationState state) {
+    TERN_ASSIGN_OR_RETURN(std::optional<BlockRotations> rotations, Rotations(block_ + 1));
+    if (!rotations.has_value()) {
+      tools_.ahead.Hold(Key(block_ + 1), std::move(state));
+      return absl::OkStatus();
+    }
     // A computation ahead outlives this task, not the runner that owns both it and the tools.
     auto held = std::make_shared<CalibrationState>(std::move(state));
-    tools_.ahead.Start(Key(block_ + 1), [&tools = tools_, task = task_, model = model_,
-                                         options = options_, block = block_ + 1,
-                                         held = std::move(held)](TaskProgress& progress) {
-      return BlockComputation(tools, task, model, options, block, progress).Run(std::move(*held));
-    });
+    tools_.ahead.Start(
+        Key(block_ + 1), [&tools = tools_, task = task_, model = model_, options = options_,
+                          rotations = *std::move(rotations), block = block_ + 1,
+                          held = std::move(held)](TaskProgress& progress) {
+          return BlockComputation(tools, task, model, options, rotations, block, progress)
+              .Run(std::move(*held));
+        });
+    return absl::OkStatus();
   }
 
   absl::Status Upload(const BlockLayers& layers) {
@@ -207,6 +246,9 @@ class BlockTask {
     layer.set_compensation_fallback(metrics.compensation_lost);
     layer.set_dead_inputs(metrics.dead_inputs);
     layer.set_itf_rounds(metrics.itf_rounds);
+    for (const auto& [bits, ratio] : metrics.clip_ratios) {
+      (*layer.mutable_clip_ratios())[bits] = ratio;
+    }
     tools_.metrics.ObserveReconstructionError(metrics.relative_error);
     // The mean of what has been added so far.
     block.set_reconstruction_error(block.reconstruction_error() +
@@ -218,7 +260,7 @@ class BlockTask {
   const Task& task_;
   const int64_t block_;
   TaskProgress& progress_;
-  Pt2LlmOptions options_;
+  QuantRecipe options_;
   std::shared_ptr<const ModelFolder> model_;
 };
 

@@ -9,6 +9,10 @@ const char* TaskKind(const tern::worker::v1::Task& task) {
       return "scan";
     case Task::kQuantize:
       return "quantize";
+    case Task::kRotate:
+      return "rotate";
+    case Task::kSensitivity:
+      return "sensitivity";
     case Task::kAssemble:
       return "assemble";
     case Task::kEvaluate:

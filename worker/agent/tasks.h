@@ -37,6 +37,11 @@ absl::StatusOr<tern::worker::v1::TaskResult> RunScan(TaskTools& tools,
                                                      const tern::worker::v1::Task& task,
                                                      TaskProgress& progress);
 
+// Finds the rotations of one block's layers, from their weights alone.
+absl::StatusOr<tern::worker::v1::TaskResult> RunRotate(TaskTools& tools,
+                                                       const tern::worker::v1::Task& task,
+                                                       TaskProgress& progress);
+
 // Takes the block from what was computed ahead, or makes the shard's calibration state by running
 // the blocks before and computes it. While the block is uploaded the shard's next one is computed
 // ahead. The block's bits are the same either way.

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "worker/backend/activation_ops.h"
+#include "worker/backend/rotation_ops.h"
 #include "worker/backend/tensor.h"
 #include "worker/backend/ternary_ops.h"
 #include "worker/backend/transformer_ops.h"
@@ -107,9 +109,12 @@ class Backend {
   virtual absl::Status AccumulateCross(const Tensor& x_fp, const Tensor& x, const Tensor& g) = 0;
   virtual absl::Status FinishMoment(const Tensor& moment, double scale, bool symmetric) = 0;
 
-  // What a transformer's forward pass is made of, and what ternary fitting is made of.
+  // What a transformer's forward pass, low-bit activations, ternary fitting and rotations are made
+  // of.
   virtual TransformerOps& transformer() = 0;
+  virtual ActivationOps& activations() = 0;
   virtual TernaryOps& ternary() = 0;
+  virtual RotationOps& rotation() = 0;
 };
 
 }  // namespace tern

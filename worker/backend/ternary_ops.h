@@ -66,6 +66,14 @@ class TernaryOps {
   virtual absl::Status FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
                                const Tensor& alpha, const Tensor& mu, const Tensor& counts) = 0;
 
+  // Fits trits[n,g], alpha and mu to w[n,g] as the first stage of E2M-ATQ (TWLA): FitGrid's initial
+  // grid, and then `rounds` times, with the residual e = w - (α·t + μ),
+  //   μ += mean(e), Δ = 0.75·mean|w - μ|, t = ±1 beyond ±Δ and else 0, α = Σ t(w - μ) / Σ|t|.
+  // While t is zero, so is α. Adds to `counts` as FitGrid does.
+  virtual absl::Status FitGridByThreshold(const Tensor& w, int rounds, const Tensor& trits,
+                                          const Tensor& alpha, const Tensor& mu,
+                                          const Tensor& counts) = 0;
+
   // Activation-aware alignment (AGA, eq. 12): alpha and mu that minimise (w - ŵ)·C·(w - ŵ)ᵀ in
   // every row of w[n,g], trits unchanged, C = h[columns, columns]. With a = tCtᵀ, b = tC1, d =
   // 1ᵀC1, y₁ = wCtᵀ, y₂ = wC1:

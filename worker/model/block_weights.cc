@@ -3,9 +3,11 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/dtype.h"
+#include "checkpoint/float_conversion.h"
 #include "checkpoint/safetensors_reader.h"
 #include "checkpoint/status_macros.h"
 
@@ -54,6 +56,20 @@ absl::StatusOr<Tensor> LoadAsStored(Upload upload, const ModelFolder& model,
                         upload(view.bytes.data(), TypeOf(view.dtype), shape.rows, shape.cols));
   model.Release(name);
   return tensor;
+}
+
+// A rotation's factor [n,n] or its transpose, in float32.
+absl::StatusOr<Tensor> UploadFactor(Backend& backend, const std::vector<uint16_t>& halves,
+                                    int64_t n, bool transposed) {
+  std::vector<float> values(halves.size());
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      values[transposed ? j * n + i : i * n + j] = HalfToFloat(halves[i * n + j]);
+    }
+  }
+  TERN_ASSIGN_OR_RETURN(Tensor factor, backend.Allocate(ElementType::kF32, n, n));
+  TERN_RETURN_IF_ERROR(backend.Upload(values.data(), factor));
+  return factor;
 }
 
 absl::StatusOr<BlockWeights> LoadVectors(Upload upload, const ModelConfig& config, int64_t block,
@@ -152,13 +168,12 @@ absl::StatusOr<Tensor> ExactWeight(Backend& backend, LinearKind kind, const Bloc
   return Converted(backend, exact, ElementType::kF32);
 }
 
-absl::Status UseTernaryWeight(Backend& backend, LinearKind kind, const TernaryLayer& layer,
-                              BlockWeights& weights) {
-  const auto upload = [&](ElementType type, int64_t rows, const auto& values,
+absl::StatusOr<Tensor> StoredWeight(Backend& backend, const TernaryLayer& layer, ElementType type) {
+  const auto upload = [&](ElementType stored, int64_t rows, const auto& values,
                           Tensor& tensor) -> absl::Status {
     if (values.empty()) return absl::OkStatus();
-    TERN_ASSIGN_OR_RETURN(tensor,
-                          backend.Allocate(type, rows, static_cast<int64_t>(values.size()) / rows));
+    TERN_ASSIGN_OR_RETURN(
+        tensor, backend.Allocate(stored, rows, static_cast<int64_t>(values.size()) / rows));
     return backend.Upload(values.data(), tensor);
   };
   PackedTernary packed;
@@ -166,12 +181,52 @@ absl::Status UseTernaryWeight(Backend& backend, LinearKind kind, const TernaryLa
   TERN_RETURN_IF_ERROR(upload(ElementType::kF16, layer.rows, layer.alpha, packed.alpha));
   TERN_RETURN_IF_ERROR(upload(ElementType::kF16, layer.rows, layer.mu, packed.mu));
   TERN_RETURN_IF_ERROR(upload(ElementType::kI32, 1, layer.perm, packed.perm));
-  TERN_ASSIGN_OR_RETURN(Tensor tensor,
-                        backend.Allocate(backend.activation_type(), layer.rows, layer.cols));
-  TERN_RETURN_IF_ERROR(backend.ternary().Unpack(packed, layer.group_size, tensor));
-  weights.weight[kind] = tensor;
+  TERN_ASSIGN_OR_RETURN(Tensor weight, backend.Allocate(type, layer.rows, layer.cols));
+  TERN_RETURN_IF_ERROR(backend.ternary().Unpack(packed, layer.group_size, weight));
+  return weight;
+}
+
+absl::Status UseTernaryWeight(Backend& backend, LinearKind kind, const TernaryLayer& layer,
+                              BlockWeights& weights) {
+  const ElementType type = backend.activation_type();
+  Tensor weight;
+  if (layer.rotation.has_value()) {
+    const auto& [shape, r1, r2] = *layer.rotation;
+    TERN_ASSIGN_OR_RETURN(const Tensor left, UploadFactor(backend, r1, shape.n1, true));
+    TERN_ASSIGN_OR_RETURN(const Tensor right, UploadFactor(backend, r2, shape.n2, true));
+    TERN_ASSIGN_OR_RETURN(weight, StoredWeight(backend, layer, ElementType::kF32));
+    TERN_RETURN_IF_ERROR(backend.rotation().RotateRows(weight, left, right, weight));
+    TERN_ASSIGN_OR_RETURN(weight, Converted(backend, weight, type));
+  } else {
+    TERN_ASSIGN_OR_RETURN(weight, StoredWeight(backend, layer, type));
+  }
+  weights.weight[kind] = weight;
   weights.rounded.erase(kind);
+  weights.low_bit.erase(kind);
   return absl::OkStatus();
+}
+
+absl::Status UseLowBitLayer(Backend& backend, LinearKind kind, const TernaryLayer& layer, int bits,
+                            double clip, BlockWeights& weights) {
+  LowBitInput input{.r1 = {}, .r2 = {}, .bits = bits, .clip = clip};
+  if (layer.rotation.has_value()) {
+    const auto& [shape, r1, r2] = *layer.rotation;
+    TERN_ASSIGN_OR_RETURN(input.r1, UploadFactor(backend, r1, shape.n1, false));
+    TERN_ASSIGN_OR_RETURN(input.r2, UploadFactor(backend, r2, shape.n2, false));
+  }
+  TERN_ASSIGN_OR_RETURN(weights.weight[kind],
+                        StoredWeight(backend, layer, backend.activation_type()));
+  weights.rounded.erase(kind);
+  weights.low_bit[kind] = std::move(input);
+  return absl::OkStatus();
+}
+
+void SetActivations(const BlockActivations& activations, BlockWeights& weights) {
+  for (const LinearKind kind : LinearKinds()) {
+    LowBitInput& input = weights.low_bit.at(kind);
+    input.bits = activations.bits;
+    input.clip = activations.clip.at(kind);
+  }
 }
 
 }  // namespace tern

@@ -55,8 +55,7 @@ absl::Status TransformerBlock::Attention(const BlockWeights& weights, const Tens
   TERN_ASSIGN_OR_RETURN(const Tensor v, Scratch(*backend_, x.rows(), kv_size, v_));
   for (const auto& [kind, out] :
        {std::pair{LinearKind::kQ, q}, {LinearKind::kK, k}, {LinearKind::kV, v}}) {
-    TERN_RETURN_IF_ERROR(backend_->Linear(x, weights.weight.at(kind), weights.bias.at(kind),
-                                          /*accumulate=*/false, out));
+    TERN_RETURN_IF_ERROR(ApplyLinear(weights, kind, x, /*accumulate=*/false, out));
   }
   TERN_RETURN_IF_ERROR(NormalizeHeads(weights.q_norm, shape_.heads, q));
   TERN_RETURN_IF_ERROR(NormalizeHeads(weights.k_norm, shape_.kv_heads, k));
@@ -75,8 +74,7 @@ absl::Status TransformerBlock::NormalizeHeads(const Tensor& weight, int64_t head
 
 absl::Status TransformerBlock::AddAttentionOutput(const BlockWeights& weights, const Tensor& a,
                                                   const Tensor& h) {
-  return backend_->Linear(a, weights.weight.at(LinearKind::kO), weights.bias.at(LinearKind::kO),
-                          /*accumulate=*/true, h);
+  return ApplyLinear(weights, LinearKind::kO, a, /*accumulate=*/true, h);
 }
 
 absl::Status TransformerBlock::MlpInput(const BlockWeights& weights, const Tensor& h,
@@ -87,19 +85,35 @@ absl::Status TransformerBlock::MlpInput(const BlockWeights& weights, const Tenso
 absl::Status TransformerBlock::MlpActivation(const BlockWeights& weights, const Tensor& x,
                                              const Tensor& m) {
   TERN_ASSIGN_OR_RETURN(const Tensor up, Scratch(*backend_, x.rows(), intermediate_size_, up_));
-  TERN_RETURN_IF_ERROR(backend_->Linear(x, weights.weight.at(LinearKind::kGate),
-                                        weights.bias.at(LinearKind::kGate), /*accumulate=*/false,
-                                        m));
-  TERN_RETURN_IF_ERROR(backend_->Linear(x, weights.weight.at(LinearKind::kUp),
-                                        weights.bias.at(LinearKind::kUp), /*accumulate=*/false,
-                                        up));
+  TERN_RETURN_IF_ERROR(ApplyLinear(weights, LinearKind::kGate, x, /*accumulate=*/false, m));
+  TERN_RETURN_IF_ERROR(ApplyLinear(weights, LinearKind::kUp, x, /*accumulate=*/false, up));
   return backend_->transformer().SwiGlu(m, up, m);
 }
 
 absl::Status TransformerBlock::AddMlpOutput(const BlockWeights& weights, const Tensor& m,
                                             const Tensor& h) {
-  return backend_->Linear(m, weights.weight.at(LinearKind::kDown),
-                          weights.bias.at(LinearKind::kDown), /*accumulate=*/true, h);
+  return ApplyLinear(weights, LinearKind::kDown, m, /*accumulate=*/true, h);
+}
+
+absl::Status TransformerBlock::ApplyLinear(const BlockWeights& weights, LinearKind kind,
+                                           const Tensor& x, bool accumulate, const Tensor& y) {
+  Tensor input = x;
+  if (const auto low_bit = weights.low_bit.find(kind); low_bit != weights.low_bit.end()) {
+    TERN_ASSIGN_OR_RETURN(input, ConvertedInput(low_bit->second, x));
+  }
+  return backend_->Linear(input, weights.weight.at(kind), weights.bias.at(kind), accumulate, y);
+}
+
+absl::StatusOr<Tensor> TransformerBlock::ConvertedInput(const LowBitInput& input, const Tensor& x) {
+  TERN_ASSIGN_OR_RETURN(Tensor converted, Scratch(*backend_, x.elements(), 1, low_bit_));
+  converted = converted.Reshape(x.rows(), x.cols());
+  const bool rotated = !input.r1.empty();
+  if (rotated) {
+    TERN_RETURN_IF_ERROR(backend_->rotation().RotateRows(x, input.r1, input.r2, converted));
+  }
+  TERN_RETURN_IF_ERROR(
+      backend_->activations().Quantize(rotated ? converted : x, input.bits, input.clip, converted));
+  return converted;
 }
 
 int64_t TransformerBlock::BatchWindows() const {

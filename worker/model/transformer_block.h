@@ -21,6 +21,7 @@ namespace tern {
 //   m = MlpActivation(x)           input of down             [tokens, intermediate]
 //   AddMlpOutput(m, h)             h += down(m)
 //
+// Layers in low-bit form (BlockWeights::low_bit) rotate and quantize these inputs for themselves.
 // Results for a window do not depend on the windows beside it.
 //
 // Thread-compatible. Scratch memory is kept between calls and sized for the largest batch seen.
@@ -51,6 +52,11 @@ class TransformerBlock {
 
   absl::Status ForwardBatch(const BlockWeights& weights, const Tensor& h);
   absl::Status NormalizeHeads(const Tensor& weight, int64_t heads, const Tensor& x);
+  // y = layer(x), or y += layer(x).
+  absl::Status ApplyLinear(const BlockWeights& weights, LinearKind kind, const Tensor& x,
+                           bool accumulate, const Tensor& y);
+  // x as the layer reads it. Valid until the next call.
+  absl::StatusOr<Tensor> ConvertedInput(const LowBitInput& input, const Tensor& x);
 
   Backend* backend_;
   AttentionShape shape_;
@@ -58,6 +64,7 @@ class TransformerBlock {
   int64_t intermediate_size_ = 0;
   Tensor cos_, sin_;       // [window_length, head_dim / 2]
   Tensor q_, k_, v_, up_;  // scratch of the parts
+  Tensor low_bit_;         // scratch of ConvertedInput, flat
   Tensor x_, a_, m_;       // scratch of Forward
 };
 

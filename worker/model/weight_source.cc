@@ -1,5 +1,6 @@
 #include "worker/model/weight_source.h"
 
+#include <cassert>
 #include <span>
 #include <utility>
 
@@ -9,9 +10,18 @@
 namespace tern {
 namespace {
 
-absl::Status UseTernaryWeights(Backend& backend, const BlockLayers& layers, BlockWeights& weights) {
+// `activations` are those of all blocks, or none.
+absl::Status UseTernaryWeights(Backend& backend, const BlockLayers& layers,
+                               const std::vector<BlockActivations>& activations, int64_t block,
+                               BlockWeights& weights) {
   for (const auto& [kind, layer] : layers) {
-    TERN_RETURN_IF_ERROR(UseTernaryWeight(backend, kind, layer, weights));
+    if (activations.empty()) {
+      TERN_RETURN_IF_ERROR(UseTernaryWeight(backend, kind, layer, weights));
+    } else {
+      const BlockActivations& of_block = activations[block];
+      TERN_RETURN_IF_ERROR(
+          UseLowBitLayer(backend, kind, layer, of_block.bits, of_block.clip.at(kind), weights));
+    }
   }
   return absl::OkStatus();
 }
@@ -36,8 +46,12 @@ class FullPrecisionSource : public WeightSource {
 
 class QuantizedSource : public WeightSource {
  public:
-  QuantizedSource(const ModelFolder& model, LayerSource layers)
-      : model_(model), layers_(std::move(layers)) {}
+  QuantizedSource(const ModelFolder& model, LayerSource layers,
+                  std::vector<BlockActivations> activations)
+      : model_(model), layers_(std::move(layers)), activations_(std::move(activations)) {
+    assert(activations_.empty() ||
+           static_cast<int64_t>(activations_.size()) == model_.config().num_blocks);
+  }
 
   const ModelConfig& config() const override { return model_.config(); }
 
@@ -48,7 +62,7 @@ class QuantizedSource : public WeightSource {
                                              [&](absl::string_view name, std::span<float> out) {
                                                return model_.ReadFloat(name, out);
                                              }));
-    TERN_RETURN_IF_ERROR(UseTernaryWeights(backend, layers, weights));
+    TERN_RETURN_IF_ERROR(UseTernaryWeights(backend, layers, activations_, block, weights));
     return weights;
   }
 
@@ -58,7 +72,8 @@ class QuantizedSource : public WeightSource {
 
  private:
   const ModelFolder& model_;
-  LayerSource layers_;
+  const LayerSource layers_;
+  const std::vector<BlockActivations> activations_;
 };
 
 class PackedSource : public WeightSource {
@@ -80,7 +95,8 @@ class PackedSource : public WeightSource {
                              TERN_ASSIGN_OR_RETURN(const TensorView tensor, file->Get(name));
                              return ReadFloat(tensor, out);
                            }));
-    TERN_RETURN_IF_ERROR(UseTernaryWeights(backend, layers, weights));
+    TERN_RETURN_IF_ERROR(
+        UseTernaryWeights(backend, layers, checkpoint_.format().activations, block, weights));
     return weights;
   }
 
@@ -99,8 +115,9 @@ std::unique_ptr<WeightSource> FullPrecisionWeights(const ModelFolder& model) {
   return std::make_unique<FullPrecisionSource>(model);
 }
 
-std::unique_ptr<WeightSource> QuantizedWeights(const ModelFolder& model, LayerSource layers) {
-  return std::make_unique<QuantizedSource>(model, std::move(layers));
+std::unique_ptr<WeightSource> QuantizedWeights(const ModelFolder& model, LayerSource layers,
+                                               std::vector<BlockActivations> activations) {
+  return std::make_unique<QuantizedSource>(model, std::move(layers), std::move(activations));
 }
 
 absl::StatusOr<std::unique_ptr<WeightSource>> PackedWeights(const PackedCheckpoint& checkpoint) {

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "checkpoint/block_file.h"
+#include "checkpoint/low_bit_activations.h"
 #include "checkpoint/model_config.h"
 #include "checkpoint/model_folder.h"
 #include "checkpoint/packed_checkpoint.h"
@@ -37,10 +39,12 @@ using LayerSource = std::function<absl::StatusOr<BlockLayers>(int64_t block)>;
 std::unique_ptr<WeightSource> FullPrecisionWeights(const ModelFolder& model);
 
 // The same with the linear layers of its blocks from `layers`, which is called for each block as
-// often as that block is asked for.
-std::unique_ptr<WeightSource> QuantizedWeights(const ModelFolder& model, LayerSource layers);
+// often as that block is asked for. With `activations`, one entry a block, the layers are in
+// low-bit form; without, their inputs are 16-bit, and rotations folded into the weights.
+std::unique_ptr<WeightSource> QuantizedWeights(const ModelFolder& model, LayerSource layers,
+                                               std::vector<BlockActivations> activations = {});
 
-// A packed checkpoint, which must outlive the source.
+// A packed checkpoint, which must outlive the source, with the activations it is made for.
 absl::StatusOr<std::unique_ptr<WeightSource>> PackedWeights(const PackedCheckpoint& checkpoint);
 
 }  // namespace tern

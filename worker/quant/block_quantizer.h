@@ -9,11 +9,12 @@
 #include "checkpoint/block_file.h"
 #include "checkpoint/model_config.h"
 #include "checkpoint/model_layout.h"
+#include "checkpoint/rotation_file.h"
 #include "worker/backend/backend.h"
 #include "worker/model/block_weights.h"
 #include "worker/quant/calibration_state.h"
 #include "worker/quant/layer_quantizer.h"
-#include "worker/quant/pt2llm_options.h"
+#include "worker/quant/quant_recipe.h"
 #include "worker/quant/task_control.h"
 
 namespace tern {
@@ -32,7 +33,8 @@ struct QuantizedBlock {
   BlockMetrics metrics;
 };
 
-// Quantizes block state.next_block by PT²-LLM and moves `state` past it. The sets {q,k,v}, {o},
+// Quantizes block state.next_block by the recipe and moves `state` past it. `rotations` are the
+// stored ones of all its layers where the recipe has a rotation, else empty. The sets {q,k,v}, {o},
 // {gate,up}, {down} are calibrated one after the other, each on what its layers see once the sets
 // before are quantized and stored; where the options ask for asymmetric calibration,
 // state.full_precision (which must then be there) runs beside it with `weights` as they are.
@@ -44,7 +46,8 @@ struct QuantizedBlock {
 // use.
 absl::StatusOr<QuantizedBlock> QuantizeBlock(Backend& backend, const ModelConfig& config,
                                              const BlockWeights& weights,
-                                             const Pt2LlmOptions& options,
+                                             const QuantRecipe& options,
+                                             const BlockRotations& rotations,
                                              const TaskControl& control, CalibrationState& state);
 
 }  // namespace tern

@@ -49,10 +49,10 @@ absl::Status Embed(Backend& backend, const WeightSource& source, std::span<const
 
 }  // namespace
 
-bool NeedsFullPrecision(const Pt2LlmOptions& options) { return options.gptaq > 0; }
+bool NeedsFullPrecision(const QuantRecipe& options) { return options.gptaq > 0; }
 
 CalibrationStreams ChooseStreams(const Backend& backend, const ModelConfig& config,
-                                 const Pt2LlmOptions& options, int64_t tokens,
+                                 const QuantRecipe& options, int64_t tokens,
                                  int64_t window_length) {
   CalibrationStreams streams{.full_precision = NeedsFullPrecision(options), .on_host = false};
   if (const std::optional<DeviceMemory> memory = backend.memory(); memory.has_value()) {

@@ -11,7 +11,7 @@
 #include "worker/backend/backend.h"
 #include "worker/model/block_weights.h"
 #include "worker/model/weight_source.h"
-#include "worker/quant/pt2llm_options.h"
+#include "worker/quant/quant_recipe.h"
 
 namespace tern {
 
@@ -33,7 +33,7 @@ struct CalibrationState {
 
 // Whether a method reads the full-precision stream. Only asymmetric calibration does (G = X_fpᵀX);
 // without it that stream is neither kept nor computed.
-bool NeedsFullPrecision(const Pt2LlmOptions& options);
+bool NeedsFullPrecision(const QuantRecipe& options);
 
 // What a calibration state is to hold, and where.
 struct CalibrationStreams {
@@ -44,8 +44,7 @@ struct CalibrationStreams {
 // Streams that the options need, in the host's memory where the backend's device has memory of its
 // own and that has no room for them beside a block of the model.
 CalibrationStreams ChooseStreams(const Backend& backend, const ModelConfig& config,
-                                 const Pt2LlmOptions& options, int64_t tokens,
-                                 int64_t window_length);
+                                 const QuantRecipe& options, int64_t tokens, int64_t window_length);
 
 // The state before `first_block`, a shard's first: the windows through the full-precision blocks
 // before it, one stream, copied where both are needed. `ids` are whole windows. `cancelled` may be

@@ -14,10 +14,11 @@ namespace tern {
 namespace {
 
 constexpr int kMaxItfRounds = 100;  // about ten are the rule
+constexpr int kE2mRounds = 15;
 
 class LayerFitter {
  public:
-  LayerFitter(Backend& backend, const Pt2LlmOptions& options, const LayerProblem& problem,
+  LayerFitter(Backend& backend, const QuantRecipe& options, const LayerProblem& problem,
               GridStorage storage, StageClock& clock)
       : backend_(backend),
         ops_(backend.ternary()),
@@ -138,9 +139,13 @@ class LayerFitter {
 
   absl::Status FitGrid(const Tensor& w_b, const Tensor& group, const Tensor& trits,
                        const Tensor& alpha, const Tensor& mu) {
-    TERN_RETURN_IF_ERROR(
-        ops_.FitGrid(w_b, options_.itf ? kMaxItfRounds : 0, trits, alpha, mu, counts_));
-    if (options_.aga) {
+    if (options_.fit == GridFit::kE2m) {
+      TERN_RETURN_IF_ERROR(ops_.FitGridByThreshold(w_b, kE2mRounds, trits, alpha, mu, counts_));
+    } else {
+      const int rounds = options_.fit == GridFit::kItf ? kMaxItfRounds : 0;
+      TERN_RETURN_IF_ERROR(ops_.FitGrid(w_b, rounds, trits, alpha, mu, counts_));
+    }
+    if (options_.align) {
       TERN_RETURN_IF_ERROR(ops_.AlignGrid(w_b, trits, problem_.hessian, group, alpha, mu));
     }
     if (storage_ == GridStorage::kFloat) return absl::OkStatus();
@@ -204,7 +209,7 @@ class LayerFitter {
 
   Backend& backend_;
   TernaryOps& ops_;
-  const Pt2LlmOptions& options_;
+  const QuantRecipe& options_;
   const LayerProblem& problem_;
   const GridStorage storage_;
   StageClock& clock_;
@@ -222,7 +227,7 @@ class LayerFitter {
 
 }  // namespace
 
-absl::StatusOr<std::optional<LayerFit>> FitLayer(Backend& backend, const Pt2LlmOptions& options,
+absl::StatusOr<std::optional<LayerFit>> FitLayer(Backend& backend, const QuantRecipe& options,
                                                  const LayerProblem& problem, GridStorage storage,
                                                  const std::function<bool()>& cancelled,
                                                  StageClock& clock) {

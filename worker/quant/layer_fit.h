@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/backend/backend.h"
-#include "worker/quant/pt2llm_options.h"
+#include "worker/quant/quant_recipe.h"
 #include "worker/quant/stage_clock.h"
 
 namespace tern {
@@ -42,7 +42,7 @@ struct LayerFit {
 // Nothing is returned when a group's block of the inverse is not positive definite or the grid not
 // finite: the caller damps more and tries again. CANCELLED when `cancelled`, asked before every
 // group, says so.
-absl::StatusOr<std::optional<LayerFit>> FitLayer(Backend& backend, const Pt2LlmOptions& options,
+absl::StatusOr<std::optional<LayerFit>> FitLayer(Backend& backend, const QuantRecipe& options,
                                                  const LayerProblem& problem, GridStorage storage,
                                                  const std::function<bool()>& cancelled,
                                                  StageClock& clock);

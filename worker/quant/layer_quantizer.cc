@@ -68,8 +68,7 @@ absl::StatusOr<Tensor> WithoutDeadInputs(Backend& backend, const Tensor& weight,
 
 }  // namespace
 
-absl::StatusOr<LayerQuantizer> LayerQuantizer::Create(Backend& backend,
-                                                      const Pt2LlmOptions& options,
+absl::StatusOr<LayerQuantizer> LayerQuantizer::Create(Backend& backend, const QuantRecipe& options,
                                                       const Tensor& hessian, const Tensor& cross,
                                                       StageClock& clock) {
   TERN_RETURN_IF_ERROR(ValidateOptions(options));
@@ -82,8 +81,8 @@ absl::StatusOr<LayerQuantizer> LayerQuantizer::Create(Backend& backend,
                         statistics.mean_diagonal, std::move(statistics.dead), clock);
 }
 
-LayerQuantizer::LayerQuantizer(Backend& backend, const Pt2LlmOptions& options,
-                               const Tensor& hessian, const Tensor& cross, double mean_diagonal,
+LayerQuantizer::LayerQuantizer(Backend& backend, const QuantRecipe& options, const Tensor& hessian,
+                               const Tensor& cross, double mean_diagonal,
                                std::vector<int32_t> dead_inputs, StageClock& clock)
     : backend_(backend),
       options_(options),

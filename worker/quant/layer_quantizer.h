@@ -3,29 +3,31 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "checkpoint/ternary_layer.h"
 #include "worker/backend/backend.h"
 #include "worker/quant/damped_inverses.h"
-#include "worker/quant/pt2llm_options.h"
+#include "worker/quant/quant_recipe.h"
 #include "worker/quant/stage_clock.h"
 
 namespace tern {
 
 // How a layer came out. E = W - Ŵ, Ŵ as stored; H is the undamped Hessian.
 struct LayerMetrics {
-  double output_error = 0;         // tr(E·H·Eᵀ)
-  double output_energy = 0;        // tr(W·H·Wᵀ)
-  double relative_error = 0;       // the former over the latter; 0 where both are
-  double bits_per_weight = 0;      // from stored bytes, permutation included
-  double damping = 0;              // used, in shares of H's mean diagonal; 0: compensation lost
-  int damping_raises = 0;          // tenfold each, until every factorisation succeeded
-  bool compensation_lost = false;  // none did: groups were quantized without compensation
-  int64_t dead_inputs = 0;         // inputs that calibration never saw other than 0
-  double itf_rounds = 0;           // mean over rows and groups
-  int64_t constant_rows = 0;       // rows of groups whose T is constant
+  double output_error = 0;            // tr(E·H·Eᵀ)
+  double output_energy = 0;           // tr(W·H·Wᵀ)
+  double relative_error = 0;          // the former over the latter; 0 where both are
+  double bits_per_weight = 0;         // from stored bytes, permutation included
+  double damping = 0;                 // used, in shares of H's mean diagonal; 0: compensation lost
+  int damping_raises = 0;             // tenfold each, until every factorisation succeeded
+  bool compensation_lost = false;     // none did: groups were quantized without compensation
+  int64_t dead_inputs = 0;            // inputs that calibration never saw other than 0
+  double itf_rounds = 0;              // mean over rows and groups
+  int64_t constant_rows = 0;          // rows of groups whose T is constant
+  std::map<int, double> clip_ratios;  // by width, where activations may be quantized
 };
 
 struct QuantizedLayer {
@@ -33,7 +35,8 @@ struct QuantizedLayer {
   LayerMetrics metrics;
 };
 
-// Quantizes linear layers that share their input, and so its moments, by PT²-LLM.
+// Quantizes linear layers that share their input, and so its moments, by a recipe; in rotated space
+// where they are rotated (rotated_layer.h).
 //
 // Dead inputs (H_jj = 0) get weight 0 and count as H_jj = 1 in the damped H; damping is in shares
 // of the mean diagonal over the others. AGA and the metrics use the undamped H. When a
@@ -46,7 +49,7 @@ class LayerQuantizer {
   // hessian[m,m] = XᵀX/N, both triangles; cross[m,m] = X_fpᵀX/N, needed unless options.gptaq is 0.
   // `clock` must outlive the quantizer. INVALID_ARGUMENT for options out of range and moments that
   // are not finite.
-  static absl::StatusOr<LayerQuantizer> Create(Backend& backend, const Pt2LlmOptions& options,
+  static absl::StatusOr<LayerQuantizer> Create(Backend& backend, const QuantRecipe& options,
                                                const Tensor& hessian, const Tensor& cross,
                                                StageClock& clock);
 
@@ -56,7 +59,7 @@ class LayerQuantizer {
                                           const std::function<bool()>& cancelled);
 
  private:
-  LayerQuantizer(Backend& backend, const Pt2LlmOptions& options, const Tensor& hessian,
+  LayerQuantizer(Backend& backend, const QuantRecipe& options, const Tensor& hessian,
                  const Tensor& cross, double mean_diagonal, std::vector<int32_t> dead_inputs,
                  StageClock& clock);
 
@@ -64,7 +67,7 @@ class LayerQuantizer {
                        QuantizedLayer& quantized);
 
   Backend& backend_;
-  const Pt2LlmOptions options_;
+  const QuantRecipe options_;
   const Tensor hessian_;
   const Tensor cross_;
   const std::vector<int32_t> dead_inputs_;

@@ -64,8 +64,10 @@ TaskResult MadeUpResult(const Task& task) {
       result.mutable_evaluate()->set_kl_divergence(5);
       result.mutable_evaluate()->set_tokens(62);
       break;
+    case Task::kRotate:
+    case Task::kSensitivity:
     case Task::WORK_NOT_SET:
-      ADD_FAILURE() << "the task has no work";
+      ADD_FAILURE() << "no script for this task";
   }
   for (const auto& [path, content] : ScriptedWorker::FilesOf(task)) result.add_files(path);
   return result;

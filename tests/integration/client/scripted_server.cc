@@ -53,8 +53,15 @@ class ScriptedServer::Service : public v1::QuantizationService::Service {
                                      v1::QuantizationJob* job) override {
     const absl::MutexLock lock(&mutex_);
     created_.push_back(*request);
-    if (!script_.create_error.ok()) return ToGrpcStatus(script_.create_error);
-    *job = script_.job;
+    const auto& labels = request->quantization_job().labels();
+    const auto label = labels.find("comparison-spec");
+    const std::string spec = label == labels.end() ? "" : label->second;
+    if (!script_.create_error.ok() &&
+        (script_.create_error_of.empty() || script_.create_error_of == spec)) {
+      return ToGrpcStatus(script_.create_error);
+    }
+    const auto compared = script_.compared.find(spec);
+    *job = compared == script_.compared.end() ? script_.job : compared->second;
     job->set_state(v1::QuantizationJob::PENDING);
     job->clear_report();
     return grpc::Status::OK;
@@ -70,8 +77,9 @@ class ScriptedServer::Service : public v1::QuantizationService::Service {
     }
     if (hangs) return HangUntilCancelled(context);
     const absl::MutexLock lock(&mutex_);
-    if (request->name() != script_.job.name()) return NoSuchJob(request->name());
-    *job = script_.job;
+    const v1::QuantizationJob* const found = Find(script_, request->name());
+    if (found == nullptr) return NoSuchJob(request->name());
+    *job = *found;
     return grpc::Status::OK;
   }
 
@@ -117,7 +125,8 @@ class ScriptedServer::Service : public v1::QuantizationService::Service {
       breaks_after = TakeFirst(&script_.break_watch_after);
       script = script_;
     }
-    if (request->name() != script.job.name()) return NoSuchJob(request->name());
+    const v1::QuantizationJob* const job = Find(script, request->name());
+    if (job == nullptr) return NoSuchJob(request->name());
     if (request->after_sequence() + 1 < script.oldest_event) {
       return ToGrpcStatus(WithReason(absl::OutOfRangeError("events were dropped"), "EVENTS_DROPPED",
                                      {{"oldest_sequence", absl::StrCat(script.oldest_event)}}));
@@ -129,7 +138,7 @@ class ScriptedServer::Service : public v1::QuantizationService::Service {
       return writer->Write(message);
     };
     v1::WatchQuantizationJobResponse message;
-    *message.mutable_snapshot() = script.job;
+    *message.mutable_snapshot() = *job;
     if (script.hang) message.mutable_snapshot()->set_state(v1::QuantizationJob::RUNNING);
     message.set_sequence(request->after_sequence());
     if (!send(message)) return Broken();
@@ -197,6 +206,14 @@ class ScriptedServer::Service : public v1::QuantizationService::Service {
  private:
   static grpc::Status NoSuchJob(const std::string& name) {
     return ToGrpcStatus(absl::NotFoundError(absl::StrCat(name, ": no such job")));
+  }
+
+  static const v1::QuantizationJob* Find(const Script& script, const std::string& name) {
+    if (script.job.name() == name) return &script.job;
+    for (const auto& [spec, job] : script.compared) {
+      if (job.name() == name) return &job;
+    }
+    return nullptr;
   }
 
   bool TakeCorruption() {

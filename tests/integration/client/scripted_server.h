@@ -16,14 +16,19 @@
 
 namespace tern {
 
-// What the server plays. One job; its events and files are there from the start.
+// What the server plays. One job, or others beside it; events and files are there from the start,
+// and every job has the same.
 struct Script {
-  v1::QuantizationJob job;                   // as Get and the end of a watch have it
+  v1::QuantizationJob job;  // as Get and the end of a watch have it
+  // By the label "comparison-spec" of the request that makes them, instead of `job`.
+  std::map<std::string, v1::QuantizationJob> compared;
   std::vector<v1::JobEvent> events;          // numbered from 1
   std::map<std::string, std::string> files;  // sent in the order of their names
   int64_t piece_bytes = 100;
 
   absl::Status create_error;
+  // The one of those jobs whose request is refused with it; empty: all are.
+  std::string create_error_of;
   std::vector<v1::QuantizationJob> listed;  // pages of two
   std::vector<v1::Worker> workers;
 

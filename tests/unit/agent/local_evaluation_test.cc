@@ -71,6 +71,24 @@ TEST_F(LocalEvaluationTest, MeasuresAPackedCheckpointAgainstItsModel) {
   EXPECT_GT(result.at("kl_divergence").get<double>(), 0);
 }
 
+TEST_F(LocalEvaluationTest, LowBitActivationsAreThoseOfTheCheckpoint) {
+  const auto model = ModelFolder::Open(DataPath("demo-llama"));
+  ASSERT_THAT(model, IsOk());
+  PackedFormat format = {.method = "twla", .group_size = 128, .permuted = false};
+  format.rotation = {RotationKind::kHadamard, RotationFactorization::kBalanced};
+  TempDir sixteen, low_bit;
+  WritePacked(**model, format, sixteen.path());
+  format.activations = SomeActivations((*model)->config().num_blocks);
+  WritePacked(**model, format, low_bit.path());
+  evaluation_.checkpoint = sixteen.path();
+  const json with_sixteen = json::parse(*Evaluate());
+  evaluation_.checkpoint = low_bit.path();
+  const json with_low_bit = json::parse(*Evaluate());
+  EXPECT_FALSE(with_sixteen.contains("activation_bits"));
+  EXPECT_EQ(with_low_bit.at("activation_bits"), Summarize(format.activations).average_bits);
+  EXPECT_NE(with_low_bit.at("perplexity"), with_sixteen.at("perplexity"));
+}
+
 TEST_F(LocalEvaluationTest, AModelThatThisWasNotMadeFromIsRefused) {
   TempDir other;
   WriteModel(other.path(), SmallConfigJson(), DType::kBF16);

@@ -19,14 +19,23 @@ struct Fitted {
 class FitGridTest : public testing::Test {
  protected:
   Fitted Fit(const Matrix& w, int max_rounds) {
+    return Fit(
+        w, [&](auto&&... to) { return ops_.FitGrid(to...); }, max_rounds);
+  }
+
+  Fitted FitByThreshold(const Matrix& w, int rounds) {
+    return Fit(
+        w, [&](auto&&... to) { return ops_.FitGridByThreshold(to...); }, rounds);
+  }
+
+  template <typename FitOperation>
+  Fitted Fit(const Matrix& w, FitOperation fit, int rounds) {
     const Tensor trits = backend_->Allocate(ElementType::kI8, w.rows(), w.cols()).value();
     const Tensor alpha = NewTensor(*backend_, 1, w.rows());
     const Tensor mu = NewTensor(*backend_, 1, w.rows());
     Fitted fitted;
     const Tensor counts = ZeroCounts(*backend_, 2);
-    EXPECT_TRUE(backend_->ternary()
-                    .FitGrid(Upload(*backend_, w), max_rounds, trits, alpha, mu, counts)
-                    .ok());
+    EXPECT_TRUE(fit(Upload(*backend_, w), rounds, trits, alpha, mu, counts).ok());
     fitted.rounds = DownloadIntegers(*backend_, counts)[0];
     fitted.constant_rows = DownloadIntegers(*backend_, counts)[1];
     fitted.trits = Download(*backend_, trits);
@@ -46,6 +55,7 @@ class FitGridTest : public testing::Test {
   }
 
   std::unique_ptr<Backend> backend_ = TestBackend();
+  TernaryOps& ops_ = backend_->ternary();
 };
 
 TEST_F(FitGridTest, InitialGridOfARowByHand) {
@@ -177,6 +187,64 @@ TEST_F(FitGridTest, AGroupOfOneColumnIsExact) {
   const Fitted fitted = Fit(w, 100);
   EXPECT_EQ(fitted.mu, Transposed(w));
   EXPECT_EQ(fitted.constant_rows, 5);
+}
+
+TEST_F(FitGridTest, ThresholdRoundsOfARowByHand) {
+  // As above: μ 0.5, t -1 0 0 1, α 3.5. The residual's mean is 0, so the grid stays.
+  const Matrix w(1, 4, {-3, 0, 1, 4});
+  for (const int rounds : {0, 1, 15}) {
+    const Fitted fitted = FitByThreshold(w, rounds);
+    EXPECT_EQ(fitted.mu(0, 0), 0.5);
+    EXPECT_EQ(fitted.trits, Matrix(1, 4, {-1, 0, 0, 1}));
+    EXPECT_EQ(fitted.alpha(0, 0), 3.5);
+    EXPECT_EQ(fitted.rounds, rounds);
+  }
+}
+
+TEST_F(FitGridTest, ThresholdRoundsMoveMuByTheMeanOfTheResidual) {
+  // μ 1, Δ 4/3, t = 1 for the 9 alone, α 8.
+  Matrix w(1, 9);
+  w(0, 4) = 9;
+  EXPECT_FLOAT_EQ(FitByThreshold(w, 0).alpha(0, 0), 8);
+  // μ = 1 - 8/9; Δ = 0.75·(8·1/9 + 80/9)/9, below 80/9; α = 80/9.
+  const Fitted once = FitByThreshold(w, 1);
+  EXPECT_FLOAT_EQ(once.mu(0, 0), 1.0f / 9);
+  EXPECT_FLOAT_EQ(once.alpha(0, 0), 80.0f / 9);
+  // The fixed point: w = 9·t.
+  const Fitted end = FitByThreshold(w, 40);
+  EXPECT_NEAR(end.mu(0, 0), 0, 1e-7);
+  EXPECT_FLOAT_EQ(end.alpha(0, 0), 9);
+}
+
+TEST_F(FitGridTest, ThresholdGroupsOfEveryWidthFollowTheDefinition) {
+  for (const int64_t g : {1, 2, 33, 128, 200, 513, 1000, 4096}) {
+    const Matrix w = RandomMatrix(3, g, 7);
+    const Fitted fitted = FitByThreshold(w, 4);
+    for (int64_t r = 0; r < w.rows(); ++r) {
+      double mu = 0;
+      double alpha = 0;
+      std::vector<int> t(g);
+      for (int round = 0; round < 5; ++round) {
+        double residual = 0;
+        for (int64_t c = 0; c < g; ++c) residual += w(r, c) - mu - alpha * t[c];
+        mu += residual / static_cast<double>(g);
+        double deviation = 0;
+        for (int64_t c = 0; c < g; ++c) deviation += std::abs(w(r, c) - mu);
+        const double delta = 0.75 * deviation / static_cast<double>(g);
+        double beyond = 0;
+        int count = 0;
+        for (int64_t c = 0; c < g; ++c) {
+          t[c] = w(r, c) - mu > delta ? 1 : w(r, c) - mu < -delta ? -1 : 0;
+          beyond += t[c] * (w(r, c) - mu);
+          count += std::abs(t[c]);
+        }
+        alpha = count > 0 ? beyond / count : 0;
+      }
+      EXPECT_NEAR(fitted.mu(0, r), mu, 1e-6) << g;
+      EXPECT_NEAR(fitted.alpha(0, r), alpha, 1e-6) << g;
+      for (int64_t c = 0; c < g; ++c) EXPECT_EQ(fitted.trits(r, c), t[c]) << g;
+    }
+  }
 }
 
 }  // namespace

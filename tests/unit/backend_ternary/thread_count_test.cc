@@ -38,6 +38,10 @@ class Transcript {
     const Tensor alpha = New(1, kRows);
     const Tensor mu = New(1, kRows);
     const Tensor counts = ZeroCounts(*backend_, 2);
+    Record(ops.FitGridByThreshold(w_b, 15, trits, alpha, mu, counts));
+    Record(trits);
+    Record(alpha);
+    Record(mu);
     Record(ops.FitGrid(w_b, 100, trits, alpha, mu, counts));
     Record(counts);
     Record(trits);

@@ -114,6 +114,50 @@ TEST_P(BlockFileTest, LayersThatAreNotAllPermutedAreNotWritten) {
               IsError(absl::StatusCode::kInvalidArgument, HasSubstr("permuted or none")));
 }
 
+TEST_P(BlockFileTest, RotationsSurviveTheRoundTrip) {
+  format_.rotation = {RotationKind::kKotms, RotationFactorization::kReleased};
+  const BlockLayers layers = RandomLayers(model_->config(), format_, 1);
+  const auto file = Write(layers);
+  ASSERT_THAT(file, IsOk());
+  const auto reader = Reader(*file);
+  const auto read = ReadBlockLayers(*reader, model_->config(), format_, 1);
+  ASSERT_THAT(read, IsOk());
+  for (const auto& [kind, layer] : layers) {
+    EXPECT_EQ(read->at(kind).rotation->r1, layer.rotation->r1);
+    EXPECT_EQ(read->at(kind).rotation->r2, layer.rotation->r2);
+    EXPECT_EQ(layer.stored_bytes(), PackedLayerBytes(ShapeOf(model_->config(), kind), format_));
+  }
+}
+
+TEST_P(BlockFileTest, AFileOfTheOtherRotationIsCorrupt) {
+  PackedFormat rotated = format_;
+  rotated.rotation = {RotationKind::kKotms, RotationFactorization::kReleased};
+  const auto plain_file = Write(RandomLayers(model_->config(), format_, 1));
+  const auto rotated_file = Write(RandomLayers(model_->config(), rotated, 1));
+  EXPECT_THAT(ReadBlockLayers(*Reader(*plain_file), model_->config(), rotated, 1),
+              IsError(absl::StatusCode::kDataLoss, HasSubstr(".rot1: missing")));
+  EXPECT_THAT(ReadBlockLayers(*Reader(*rotated_file), model_->config(), format_, 1),
+              IsError(absl::StatusCode::kDataLoss, HasSubstr(".rot1: does not belong here")));
+}
+
+TEST_P(BlockFileTest, LayersThatAreNotAllRotatedAreNotWritten) {
+  BlockLayers layers = RandomLayers(model_->config(), format_, 1);
+  layers[LinearKind::kUp].rotation = RandomRotation({4, 2}, 1);
+  EXPECT_THAT(Write(layers),
+              IsError(absl::StatusCode::kInvalidArgument, HasSubstr("rotated or none")));
+}
+
+TEST_P(BlockFileTest, ARotationOfTheWrongSizeIsNotWritten) {
+  format_.rotation = {RotationKind::kKotms, RotationFactorization::kReleased};
+  for (const RotationShape& shape : {RotationShape{4, 3}, {0, 0}}) {
+    BlockLayers layers = RandomLayers(model_->config(), format_, 1);
+    layers[LinearKind::kUp].rotation = RandomRotation(shape, 1);
+    EXPECT_THAT(Write(layers),
+                IsError(absl::StatusCode::kInvalidArgument,
+                        HasSubstr("mlp.up_proj: the factors of its rotation are not those of")));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Permuted, BlockFileTest, ::testing::Bool());
 
 }  // namespace

@@ -37,6 +37,21 @@ TEST(CheckpointSizesTest, CountsBytesOnDiskAndWeights) {
   EXPECT_DOUBLE_EQ(sizes->model_bits_per_weight, all_bytes * 8 / all_weights);
 }
 
+TEST(CheckpointSizesTest, FactorsOfRotationsCountAsBitsOfTheirLayers) {
+  const TempDir folder;
+  WriteModel(folder.File("model"), SmallConfigJson(), DType::kBF16);
+  PackedFormat format = {"twla", 5, false};
+  format.rotation = {RotationKind::kKotms, RotationFactorization::kBalanced};
+  WritePacked(**ModelFolder::Open(folder.File("model")), format, folder.File("packed"));
+  const auto sizes = MeasureSizes(**PackedCheckpoint::Open(folder.File("packed")));
+  ASSERT_THAT(sizes, IsOk());
+  EXPECT_EQ(sizes->layers.front().bytes, 8 * 2 + 2 * 8 * 2 * 2 + 2 * (16 + 4));
+  EXPECT_EQ(sizes->rotation_bytes, 2 * 2 * (6 * (16 + 4) + (16 + 9)));
+  EXPECT_DOUBLE_EQ(sizes->rotation_bits_per_weight,
+                   static_cast<double>(sizes->rotation_bytes) * 8 /
+                       static_cast<double>(sizes->quantized_weights));
+}
+
 TEST(CheckpointSizesTest, AWideLayerCosts185BitsAtGroupSize128) {
   // 1.6 bits of trits and two fp16 values for every 128 weights, without a permutation.
   const TernaryLayer layer = RandomLayer(64, 640, 128, false, 1);

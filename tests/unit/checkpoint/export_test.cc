@@ -67,6 +67,40 @@ TEST_F(ExportTest, TheFolderIsAModelWithTheDequantizedWeights) {
   }
 }
 
+TEST_F(ExportTest, ARotationIsFoldedBackIntoTheWeights) {
+  format_ = {"twla", 5, false};
+  format_.rotation = {RotationKind::kKotms, RotationFactorization::kBalanced};
+  const auto checkpoint = Pack(SmallConfigJson(), DType::kF32);
+  ASSERT_THAT(ExportBf16(*checkpoint, out_), IsOk());
+  EXPECT_THAT(Entries(out_),
+              UnorderedElementsAre("config.json", "model.safetensors", "tokenizer.json"));
+  const auto exported = ModelFolder::Open(out_);
+  ASSERT_THAT(exported, IsOk());
+  for (const auto& [kind, layer] : RandomLayers(model_->config(), format_, 1)) {
+    std::vector<float> expected(layer.rows * layer.cols);
+    Dequantize(layer, expected);
+    for (float& value : expected) value = Bf16ToFloat(FloatToBf16(value));
+    std::vector<float> actual(expected.size());
+    ASSERT_THAT((*exported)->ReadFloat(LinearName(1, kind) + ".weight", actual), IsOk());
+    EXPECT_EQ(actual, expected);
+  }
+}
+
+TEST_F(ExportTest, LowBitActivationsAreNotExportedAndTheFolderSaysSo) {
+  format_.activations = SomeActivations(2);
+  const auto checkpoint = Pack(SmallConfigJson(), DType::kF32);
+  ASSERT_THAT(ExportBf16(*checkpoint, out_), IsOk());
+  const std::string note = ExportNote(format_);
+  EXPECT_THAT(note, HasSubstr("16-bit activations"));
+  EXPECT_THAT(note, HasSubstr("3 bits on average"));
+  EXPECT_THAT(*ReadFile(out_ + "/README.md", kMaxJsonFileBytes), HasSubstr(note));
+  const nlohmann::json config = ReadJson(out_ + "/config.json");
+  EXPECT_EQ(config["tern_export"]["activation_bits"], 16);
+  EXPECT_EQ(config["tern_export"]["note"], note);
+  EXPECT_FALSE(config.contains("quantization_config"));
+  EXPECT_THAT(ModelFolder::Open(out_), IsOk());
+}
+
 TEST_F(ExportTest, WhatStayedUnquantizedIsRoundedFromTheSource) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
     fs::remove_all(folder_.File("model"));

@@ -53,6 +53,25 @@ TEST_F(PackedCheckpointTest, AWholeOneOpensAndVerifies) {
   EXPECT_THAT((*checkpoint)->Verify(), IsOk());
 }
 
+TEST_F(PackedCheckpointTest, ARotatedOneWithLowBitActivationsOpensAndVerifies) {
+  PackedFormat format = {"twla", 5, false};
+  format.rotation = {RotationKind::kKotms, RotationFactorization::kReleased};
+  format.activations = SomeActivations(2);
+  path_ = folder_.File("rotated");
+  WritePacked(**ModelFolder::Open(folder_.File("model")), format, path_);
+  EXPECT_THAT(OpenAndVerify(), IsOk());
+  const auto checkpoint = PackedCheckpoint::Open(path_);
+  EXPECT_EQ((*checkpoint)->format().rotation, format.rotation);
+  EXPECT_EQ((*checkpoint)->format().activations, format.activations);
+
+  const std::string name = BlockFileName(0);
+  for (size_t byte = 0; byte < Read(name).size(); byte += 41) {
+    Flip(name, byte);
+    EXPECT_THAT(OpenAndVerify(), IsError(absl::StatusCode::kDataLoss, HasSubstr(name)));
+    Flip(name, byte);
+  }
+}
+
 TEST_F(PackedCheckpointTest, FilesAreOpenedByBlock) {
   const auto checkpoint = PackedCheckpoint::Open(path_);
   ASSERT_THAT((*checkpoint)->OpenBlock(1), IsOk());

@@ -1,5 +1,6 @@
 #include "tests/unit/checkpoint/test_model.h"
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -128,13 +129,61 @@ TernaryLayer RandomLayer(int64_t rows, int64_t cols, int64_t group_size, bool pe
   return layer;
 }
 
+namespace {
+
+// Random rows, each made orthogonal to those before it (Gram-Schmidt, twice for accuracy).
+std::vector<uint16_t> RandomFactor(int64_t n, std::mt19937& random) {
+  std::vector<double> rows(n * n);
+  const auto dot = [&](int64_t a, int64_t b) {
+    return std::inner_product(rows.begin() + a * n, rows.begin() + (a + 1) * n,
+                              rows.begin() + b * n, 0.0);
+  };
+  std::normal_distribution<double> normal;
+  for (double& value : rows) value = normal(random);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < 2 * i; ++j) {
+      const double along = dot(i, j % i);
+      for (int64_t k = 0; k < n; ++k) rows[i * n + k] -= along * rows[j % i * n + k];
+    }
+    const double length = std::sqrt(dot(i, i));
+    for (int64_t k = 0; k < n; ++k) rows[i * n + k] /= length;
+  }
+  std::vector<uint16_t> factor;
+  for (const double value : rows) factor.push_back(FloatToHalf(static_cast<float>(value)));
+  return factor;
+}
+
+}  // namespace
+
+StoredRotation RandomRotation(const RotationShape& shape, uint32_t seed) {
+  std::mt19937 random(seed);
+  StoredRotation rotation{.shape = shape, .r1 = {}, .r2 = {}};
+  rotation.r1 = RandomFactor(shape.n1, random);
+  rotation.r2 = RandomFactor(shape.n2, random);
+  return rotation;
+}
+
+std::vector<BlockActivations> SomeActivations(int64_t blocks) {
+  std::vector<BlockActivations> activations(blocks);
+  for (int64_t block = 0; block < blocks; ++block) {
+    activations[block].bits = kActivationBits[block % kActivationBits.size()];
+    for (const LinearKind kind : LinearKinds()) {
+      activations[block].clip[kind] =
+          1.0 - 0.05 * static_cast<double>(block + (kind == LinearKind::kO));
+    }
+  }
+  return activations;
+}
+
 BlockLayers RandomLayers(const ModelConfig& config, const PackedFormat& format, int64_t block) {
   BlockLayers layers;
   for (const LinearKind kind : LinearKinds()) {
     const LinearShape shape = ShapeOf(config, kind);
     const uint32_t seed = static_cast<uint32_t>(block * 7 + static_cast<int64_t>(kind) + 1);
-    layers.emplace(kind,
-                   RandomLayer(shape.rows, shape.cols, format.group_size, format.permuted, seed));
+    TernaryLayer& layer = layers[kind];
+    layer = RandomLayer(shape.rows, shape.cols, format.group_size, format.permuted, seed);
+    const auto rotation = format.RotationOf(shape);
+    if (rotation.has_value()) layer.rotation = RandomRotation(*rotation, seed);
   }
   return layers;
 }

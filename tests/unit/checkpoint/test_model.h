@@ -39,7 +39,14 @@ void WriteModel(const std::string& folder, const std::string& config_json, DType
 TernaryLayer RandomLayer(int64_t rows, int64_t cols, int64_t group_size, bool permuted,
                          uint32_t seed);
 
+// Orthogonal factors of the shape, rounded to fp16, with fixed pseudo-random content.
+StoredRotation RandomRotation(const RotationShape& shape, uint32_t seed);
+
+// The layers of a block in the format, rotated where it is.
 BlockLayers RandomLayers(const ModelConfig& config, const PackedFormat& format, int64_t block);
+
+// One entry a block, with widths and clip ratios that differ.
+std::vector<BlockActivations> SomeActivations(int64_t blocks);
 
 // Writes a packed checkpoint of the model, complete with manifest.
 void WritePacked(const ModelFolder& model, const PackedFormat& format, const std::string& folder);

@@ -164,5 +164,16 @@ TEST(CommandLineTest, NearestWordIsEmptyWhenNoneIsNear) {
   EXPECT_EQ(NearestWord("xyz", {"submit", "verify"}), "");
 }
 
+TEST(CommandLineTest, ALastPositionalThatRepeatsTakesTheRest) {
+  const CommandSyntax syntax = {
+      .name = "compare", .summary = "", .positionals = {"MODEL", "SPEC"}, .last_repeats = true};
+  const auto arguments = ParseArguments(syntax, std::vector<std::string>{"m", "a", "b", "c"});
+  ASSERT_TRUE(arguments.ok());
+  EXPECT_EQ(arguments->positionals(), 4U);
+  EXPECT_EQ(arguments->Positional(3), "c");
+  EXPECT_EQ(ParseArguments(syntax, std::vector<std::string>{"m"}).status().message(),
+            "SPEC is missing; usage: tern compare MODEL SPEC... [options]");
+}
+
 }  // namespace
 }  // namespace tern

@@ -149,5 +149,29 @@ TEST(EventLineTest, CommittedFileIsNotWorthALine) {
   EXPECT_EQ(EventLine(event), "");
 }
 
+TEST(ProgressLineTest, ActivationBitsAreShownOnceTheyAreChosen) {
+  v1::WatchQuantizationJobResponse message;
+  v1::ActivationBits& chosen =
+      *message.mutable_event()->mutable_activation_bits_chosen()->mutable_activation_bits();
+  for (const int32_t bits : {4, 8}) chosen.add_blocks()->set_bits(bits);
+  chosen.set_average_bits(6);
+  EXPECT_EQ(EventLine(message.event()),
+            "activation bits: 6.00 on average: 4 in 1 block, 8 in 1 block");
+  JobView view = ViewInTheMiddle();
+  EXPECT_EQ(ProgressLine(view, 200, kNow).find("activations"), std::string::npos);
+  view.Apply(message, kNow);
+  EXPECT_NE(ProgressLine(view, 200, kNow).find("activations 6.00 bits"), std::string::npos);
+}
+
+TEST(EventLineTest, ABlockTellsOfItsRotations) {
+  v1::JobEvent event = BlockFinished();
+  v1::LayerRotation& rotation =
+      *event.mutable_block_finished()->mutable_metrics()->mutable_layers(0)->mutable_rotation();
+  rotation.set_loss_before(2);
+  rotation.set_loss_after(1.5);
+  EXPECT_NE(EventLine(event).find("; rotation: loss 2 to 1.5 (mean of 1 layers)"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace tern

@@ -1,5 +1,6 @@
 #include "client/report_text.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -94,6 +95,25 @@ TEST(OutcomeJsonTest, FailedJobHasItsError) {
   EXPECT_EQ((*json)["state"], "FAILED");
   EXPECT_EQ((*json)["error"]["code"], "DATA_LOSS");
   EXPECT_EQ((*json)["error"]["message"], "model.safetensors: truncated");
+}
+
+TEST(ReportTextTest, TellsOfRotationsAndActivationBits) {
+  v1::QuantizationJob job = FinishedJob();
+  v1::LayerRotation& rotation =
+      *job.mutable_report()->mutable_blocks(0)->mutable_layers(0)->mutable_rotation();
+  rotation.set_loss_before(2);
+  rotation.set_loss_after(1.5);
+  rotation.set_orthogonality_error(0.0004);
+  v1::ActivationBits& activations = *job.mutable_report()->mutable_activation_bits();
+  for (const int32_t bits : {2, 6, 6}) activations.add_blocks()->set_bits(bits);
+  activations.set_average_bits(14.0 / 3);
+  activations.set_expected_loss_rise(0.0123);
+  const std::string text = ReportText(job);
+  EXPECT_THAT(text, testing::HasSubstr("Activation bits     4.67 on average: 2 in 1 block, 6 in 2 "
+                                       "blocks; expected loss rise 0.0123 nats per token\n"));
+  EXPECT_THAT(text, testing::HasSubstr("Rotation            loss 2 to 1.5 (mean of 1 layers), at "
+                                       "most 0.0004 from orthogonal\n"));
+  EXPECT_THAT(text, testing::HasSubstr("bits  activations  damping"));
 }
 
 TEST(JobsTableTest, HasARowPerJob) {

@@ -4,8 +4,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/digest.h"
+#include "checkpoint/model_layout.h"
 #include "checkpoint/packed_format.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/job_inputs.h"
+#include "server/jobs/job_files.h"
 #include "server/jobs/uploads.h"
 
 namespace tern {
@@ -97,6 +100,14 @@ absl::StatusOr<FakeWorker::Answer> FakeWorker::Release(JobSystem& system) {
 }
 
 absl::Status FakeWorker::UploadFiles(JobSystem& system) const {
+  // A block is quantized from its rotations.
+  if (task_->has_quantize() &&
+      task_->spec().twla().rotation() > v1::TwlaMethod::ROTATION_UNSPECIFIED &&
+      task_->spec().twla().rotation() != v1::TwlaMethod::ROTATION_NONE) {
+    TERN_RETURN_IF_ERROR(
+        OpenJobFile(system.context(), task_->job_uid(), RotationsFile(task_->quantize().block()))
+            .status());
+  }
   for (const std::string& path : FilesOf(*task_)) {
     TERN_RETURN_IF_ERROR(
         UploadFile(system.context(), task_->lease(), path, FileContent(*task_, path)));
@@ -110,14 +121,84 @@ std::string FakeWorker::task_name() const {
   return task.substr(task.find('/') + 1);
 }
 
+namespace {
+
+// The widths below 16 that a job may use, whether it has one or chooses.
+std::vector<int32_t> WidthsOf(const v1::QuantizationSpec& spec) {
+  const v1::TwlaMethod& method = spec.twla();
+  if (method.has_mixed_activations()) {
+    return {method.mixed_activations().candidates().begin(),
+            method.mixed_activations().candidates().end()};
+  }
+  if (!spec.has_twla() || method.activation_bits() == 16) return {};
+  return {method.activation_bits()};
+}
+
+void AddLayers(const Task& task, v1::BlockMetrics& block) {
+  for (const LinearKind kind : LinearKinds()) {
+    v1::LayerMetrics& layer = *block.add_layers();
+    layer.set_layer(LinearName(block.block(), kind));
+    for (const int32_t bits : WidthsOf(task.spec())) {
+      (*layer.mutable_clip_ratios())[bits] = 0.5 + 0.05 * bits;
+    }
+  }
+}
+
+worker::v1::RotateResult Rotations(int32_t block) {
+  worker::v1::RotateResult result;
+  result.set_block(block);
+  for (const LinearKind kind : LinearKinds()) {
+    v1::LayerRotation& layer = *result.add_layers();
+    layer.set_layer(LinearName(block, kind));
+    layer.set_n1(16);
+    layer.set_n2(12);
+    layer.set_loss_before(2);
+    layer.set_loss_after(1.5);
+    layer.set_orthogonality_error(1e-4);
+  }
+  return result;
+}
+
+// Later blocks mind fewer bits more; neighbours mind each other.
+worker::v1::SensitivityResult Sensitivity(const worker::v1::MeasureSensitivity& task) {
+  worker::v1::SensitivityResult result;
+  result.set_block(task.block());
+  result.set_tokens(60);
+  result.set_baseline_loss(120);
+  const auto add = [&](int32_t previous, int32_t bits, double loss) {
+    auto& probe = *result.add_probes();
+    probe.set_previous_bits(previous);
+    probe.set_bits(bits);
+    probe.set_loss(120 + 60 * loss);
+  };
+  const auto rise = [](int32_t block, int32_t bits) { return (8 - bits) * (1 + block) * 0.125; };
+  for (const auto& own : task.candidates()) {
+    add(0, own.bits(), rise(task.block(), own.bits()));
+    for (const auto& previous : task.previous()) {
+      add(previous.bits(), own.bits(),
+          rise(task.block(), own.bits()) + rise(task.block() - 1, previous.bits()) + 0.25);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
 std::vector<std::string> FilesOf(const Task& task) {
+  if (task.has_rotate()) return {RotationsFile(task.rotate().block())};
   if (task.has_quantize()) return {BlockFileName(task.quantize().block())};
   if (task.has_assemble()) return {kConfigFile, kIndexFile, "tokenizer.json", kUnquantizedFile};
   return {};
 }
 
 std::string FileContent(const Task& task, const std::string& path) {
-  return absl::StrCat(path, " of a model in groups of ", task.spec().pt2llm().group_size());
+  std::string content =
+      absl::StrCat(path, " of a model in groups of ", task.spec().pt2llm().group_size());
+  // As a worker's config.json tells of them.
+  for (const auto& block : task.assemble().activations()) {
+    absl::StrAppend(&content, ", ", block.bits(), " bits");
+  }
+  return content;
 }
 
 TaskResult ResultOf(const Task& task) {
@@ -132,7 +213,14 @@ TaskResult ResultOf(const Task& task) {
     block.set_block(task.quantize().block());
     block.set_reconstruction_error(0.125);
     block.set_bits_per_weight(1.85);
+    AddLayers(task, block);
     (*block.mutable_seconds())["fit"] = 2;
+  } else if (task.has_rotate()) {
+    *result.mutable_rotate() = Rotations(task.rotate().block());
+    (*result.mutable_seconds())["rotate"] = 1;
+  } else if (task.has_sensitivity()) {
+    *result.mutable_sensitivity() = Sensitivity(task.sensitivity());
+    (*result.mutable_seconds())["probe"] = 1;
   } else if (task.has_assemble()) {
     result.mutable_assemble()->set_digest(std::string(64, 'e'));
     result.mutable_assemble()->mutable_bits_per_weight()->set_quantized_layers(1.85);

@@ -42,6 +42,20 @@ v1::QuantizationSpec Spec(int32_t shards, int32_t windows = 0, int32_t length = 
   return spec;
 }
 
+v1::QuantizationSpec TwlaSpec(int32_t shards, bool mixed, int32_t windows = 0) {
+  v1::QuantizationSpec spec = Spec(shards, windows);
+  v1::TwlaMethod& method = *spec.mutable_twla();
+  method.set_rotation(v1::TwlaMethod::ROTATION_KOTMS);
+  method.set_factorization(v1::TwlaMethod::FACTORIZATION_RELEASED);
+  method.set_rotation_steps(100);
+  method.set_activation_bits(mixed ? 0 : 16);
+  if (mixed) {
+    for (const int32_t bits : {2, 4, 6, 8})
+      method.mutable_mixed_activations()->add_candidates(bits);
+  }
+  return spec;
+}
+
 std::map<std::string, TaskRecord> Plan(const v1::QuantizationSpec& spec, int64_t blocks) {
   std::map<std::string, TaskRecord> tasks;
   for (TaskRecord& task : PlanTasks(spec, Config(blocks))) {
@@ -137,9 +151,64 @@ TEST(PlannerTest, AWindowLongerThanAPartIsAPartOfItsOwn) {
   EXPECT_EQ(tasks["evaluate/1"].windows, 1);
 }
 
+TEST(PlannerTest, RotationsComeBetweenScanAndBlocks) {
+  auto tasks = Plan(TwlaSpec(1, /*mixed=*/false), 3);
+  ASSERT_EQ(tasks.size(), 8U);
+  EXPECT_THAT(tasks["scan"].dependents, ElementsAre("rotate/0", "rotate/1", "rotate/2"));
+  EXPECT_THAT(tasks["rotate/1"].dependents, ElementsAre("quantize/1"));
+  EXPECT_THAT(tasks["quantize/0"].dependents, ElementsAre("quantize/1"));
+  EXPECT_EQ(tasks["quantize/0"].waiting_for, 1);
+  EXPECT_EQ(tasks["quantize/1"].waiting_for, 2);
+  EXPECT_THAT(tasks["quantize/2"].dependents, ElementsAre("assemble"));
+}
+
+TEST(PlannerTest, WithoutARotationTwlaIsPlannedAsPt2Llm) {
+  v1::QuantizationSpec spec = TwlaSpec(2, /*mixed=*/false);
+  spec.mutable_twla()->set_rotation(v1::TwlaMethod::ROTATION_NONE);
+  EXPECT_THAT(Plan(spec, 4)["scan"].dependents, ElementsAre("quantize/0", "quantize/2"));
+}
+
+TEST(PlannerTest, SensitivitiesWaitForEveryBlockAndTheEndForThem) {
+  auto tasks = Plan(TwlaSpec(2, /*mixed=*/true, /*windows=*/40), 4);
+  const auto sensitivities =
+      ElementsAre("sensitivity/0", "sensitivity/1", "sensitivity/2", "sensitivity/3");
+  EXPECT_THAT(tasks["quantize/1"].dependents, sensitivities);
+  EXPECT_THAT(tasks["quantize/3"].dependents, sensitivities);
+  EXPECT_EQ(tasks["sensitivity/0"].waiting_for, 2);
+  EXPECT_THAT(tasks["sensitivity/2"].dependents,
+              ElementsAre("assemble", "evaluate/0", "evaluate/1"));
+  EXPECT_EQ(tasks["evaluate/1"].waiting_for, 4);
+}
+
+TEST(PlannerTest, ABlockGoesBeforeRotationsAndTheseInTheOrderShardsNeedThem) {
+  std::vector<std::string> names;
+  int32_t rank = 0;
+  for (const TaskRecord& task : PlanTasks(TwlaSpec(2, /*mixed=*/true), Config(4))) {
+    EXPECT_EQ(task.rank, rank++);
+    names.push_back(task.name);
+  }
+  EXPECT_THAT(names, ElementsAre("scan", "quantize/0", "quantize/1", "quantize/2", "quantize/3",
+                                 "rotate/0", "rotate/2", "rotate/1", "rotate/3", "sensitivity/0",
+                                 "sensitivity/1", "sensitivity/2", "sensitivity/3", "assemble"));
+}
+
+TEST(PlannerTest, LearningARotationCostsMoreThanDrawingOne) {
+  v1::QuantizationSpec spec = TwlaSpec(1, /*mixed=*/true);
+  auto learned = Plan(spec, 4);
+  spec.mutable_twla()->set_rotation_steps(200);
+  EXPECT_GT(Plan(spec, 4)["rotate/0"].cost, 1.5 * learned["rotate/0"].cost);
+  spec.mutable_twla()->set_rotation(v1::TwlaMethod::ROTATION_HADAMARD);
+  spec.mutable_twla()->set_rotation_steps(0);
+  EXPECT_LT(Plan(spec, 4)["rotate/0"].cost, learned["rotate/0"].cost / 10);
+  // The blocks behind the probed ones are run for every probe.
+  EXPECT_GT(learned["sensitivity/1"].cost, learned["sensitivity/3"].cost);
+}
+
 TEST(PlannerTest, WhatATaskWaitsForIsHowManyNameIt) {
-  for (const int32_t shards : {1, 2, 5}) {
-    const auto tasks = Plan(Spec(shards, 40), 5);
+  for (const v1::QuantizationSpec& spec :
+       {Spec(1, 40), Spec(2, 40), Spec(5, 40), TwlaSpec(1, false), TwlaSpec(2, true, 40),
+        TwlaSpec(5, true, 40)}) {
+    const auto tasks = Plan(spec, 5);
     std::map<std::string, int> named;
     for (const auto& [name, task] : tasks) {
       for (const std::string& dependent : task.dependents) ++named[dependent];

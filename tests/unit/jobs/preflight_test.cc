@@ -75,5 +75,34 @@ TEST_F(PreflightTest, DiskIsThatOfThePackedModelAndItsInputs) {
   EXPECT_LT(static_cast<double>(*bytes), packed + embedding + inputs + (1 << 20));
 }
 
+TEST_F(PreflightTest, RotationsTakeRoomTwice) {
+  v1::QuantizationSpec spec = Spec();
+  v1::TwlaMethod& method = *spec.mutable_twla();
+  method.set_group_size(128);
+  method.set_rotation(v1::TwlaMethod::ROTATION_NONE);
+  method.set_reorder(v1::Pt2LlmMethod::REORDER_NONE);
+  method.set_activation_bits(16);
+  const auto without = EstimateBlobBytes(spec, *model_);
+  ASSERT_THAT(without, IsOk());
+  method.set_rotation(v1::TwlaMethod::ROTATION_HADAMARD);
+  method.set_factorization(v1::TwlaMethod::FACTORIZATION_BALANCED);
+  const auto with = EstimateBlobBytes(spec, *model_);
+  ASSERT_THAT(with, IsOk());
+  // 192 = 16·12 for all layers but down, 512 = 32·16; fp16, 4 blocks.
+  const int64_t factors = 6 * (16 * 16 + 12 * 12) + (32 * 32 + 16 * 16);
+  EXPECT_EQ(*with - *without, 2 * 4 * 2 * factors);
+}
+
+TEST_F(PreflightTest, ProbingNeedsTheOutputProjectionToo) {
+  v1::QuantizationSpec spec = Spec();
+  v1::TwlaMethod& method = *spec.mutable_twla();
+  method.set_rotation(v1::TwlaMethod::ROTATION_NONE);
+  ModelConfig config = model_->config();
+  config.vocab_size = 1000000;
+  const int64_t without = EstimateWorkerMemory(spec, config, kCpuLayout);
+  for (const int32_t bits : {2, 8}) method.mutable_mixed_activations()->add_candidates(bits);
+  EXPECT_GT(EstimateWorkerMemory(spec, config, kCpuLayout), without);
+}
+
 }  // namespace
 }  // namespace tern

@@ -131,6 +131,7 @@ class Chaos {
     v1::CreateQuantizationJobRequest request = world_.Request();
     v1::QuantizationSpec& spec = *request.mutable_quantization_job()->mutable_spec();
     spec.set_shards(1 + Pick(4));
+    if (Pick(2) == 0) spec.mutable_twla()->mutable_mixed_activations()->set_average_bits(5);
     if (Pick(2) == 0) {
       spec.mutable_evaluation()->add_files(world_.folder() + "/evaluation.safetensors");
     }
@@ -354,6 +355,7 @@ class Chaos {
                                      kUnquantizedFile, "README.md", kManifestFile,
                                      kReportFile};
     for (int block = 0; block < job.model().blocks(); ++block) missing.insert(BlockFileName(block));
+    if (job.spec().has_twla()) missing.insert("tern-activation-bits.svg");
     int64_t index = 0;
     for (const FileRecord& file : files) {
       named.insert(file.blob_key);
@@ -363,7 +365,8 @@ class Chaos {
       EXPECT_EQ(Sha256Hex(content), file.sha256) << file.path;
       if (file.path == kManifestFile || file.path == "README.md") {
         // Of an equal spec, whatever happened on the way.
-        const std::string key = absl::StrCat(job.spec().shards(), job.spec().has_evaluation());
+        const std::string key =
+            absl::StrCat(job.spec().shards(), job.spec().has_evaluation(), job.spec().has_twla());
         const auto [it, is_new] = contents_.try_emplace(absl::StrCat(file.path, key), content);
         EXPECT_EQ(it->second, content);
       }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "proto/service/error_details.h"
+#include "server/jobs/job_files.h"
 #include "tests/unit/checkpoint/status_matchers.h"
 #include "tests/unit/jobs/failing_blob_store.h"
 #include "tests/unit/jobs/fake_worker.h"
@@ -173,6 +174,37 @@ TEST(UploadsOnAFullDiskTest, TheUploadFailsAndLeavesNothing) {
   EXPECT_THAT(UploadFile(world.context(), worker.task().lease(), "x.bin", "content"),
               IsError(absl::StatusCode::kResourceExhausted, HasSubstr("no space left")));
   EXPECT_EQ(world.BlobKeys(), before);
+}
+
+TEST(RotationUploadsTest, ATaskThatRotatesUploadsItsOneFile) {
+  JobWorld world;
+  FakeWorker worker("w");
+  v1::CreateQuantizationJobRequest request = world.Request();
+  request.mutable_quantization_job()->mutable_spec()->mutable_twla();
+  const std::string job = world.Create(request).name();
+  ASSERT_THAT(worker.Idle(world.system()), IsOk());
+  ASSERT_THAT(worker.Finish(world.system()), IsOk());
+  ASSERT_EQ(worker.task_name(), "rotate/0");
+  const auto send = [&](const std::string& path) {
+    return UploadFile(world.context(), worker.task().lease(), path, "factors");
+  };
+  EXPECT_THAT(send("rotations/00001.safetensors"),
+              IsError(absl::StatusCode::kInvalidArgument, HasSubstr("rotate/0")));
+  EXPECT_THAT(send("tern-block-00000.safetensors"),
+              IsError(absl::StatusCode::kInvalidArgument, HasSubstr("rotate/0")));
+  ASSERT_THAT(send("rotations/00000.safetensors"), IsOk());
+  ASSERT_THAT(worker.Complete(world.system()), IsOk());
+  // Workers can read it; it is not part of the checkpoint.
+  EXPECT_TRUE(world.Files(job).empty());
+  const auto file =
+      OpenJobFile(world.context(), world.Record(job).uid, "rotations/00000.safetensors");
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ(file->index, 0);
+  EXPECT_EQ(file->size, 7);
+
+  ASSERT_EQ(worker.task_name(), "quantize/0");
+  EXPECT_THAT(send("rotations/00001.safetensors"),
+              IsError(absl::StatusCode::kInvalidArgument, HasSubstr("plain file name")));
 }
 
 }  // namespace

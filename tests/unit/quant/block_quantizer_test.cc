@@ -32,7 +32,7 @@ class BlockQuantizerTest : public testing::Test {
 
   absl::StatusOr<QuantizedBlock> Quantize(CalibrationState& state) {
     return QuantizeBlock(*backend_, demo_.config(), demo_.full->Block(*backend_, kBlock).value(),
-                         options_, control_, state);
+                         options_, BlockRotations(), control_, state);
   }
 
   QuantizedBlock Quantize() {
@@ -44,7 +44,7 @@ class BlockQuantizerTest : public testing::Test {
   DemoModel demo_;
   std::vector<int32_t> ids_ = demo_.Tokens(8);
   std::unique_ptr<Backend> backend_ = TestBackend();
-  Pt2LlmOptions options_;
+  QuantRecipe options_;
   TaskControl control_;
 };
 
@@ -218,7 +218,8 @@ TEST_F(BlockQuantizerTest, AnErrorNamesTheLayer) {
   values[3] = std::numeric_limits<float>::quiet_NaN();
   ASSERT_TRUE(backend_->Upload(values.data(), weights.weight.at(LinearKind::kK)).ok());
   const absl::Status status =
-      QuantizeBlock(*backend_, demo_.config(), weights, options_, control_, state).status();
+      QuantizeBlock(*backend_, demo_.config(), weights, options_, BlockRotations(), control_, state)
+          .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("model.layers.1.self_attn.k_proj: weight"));
 }

@@ -25,14 +25,15 @@ class CalibrationStateTest : public testing::Test {
   }
 
   // Quantizes two blocks, then rebuilds the state behind them from what was stored.
-  void ExpectRebuiltStateToHaveTheSameBits(const Pt2LlmOptions& options) {
+  void ExpectRebuiltStateToHaveTheSameBits(const QuantRecipe& options) {
     const bool both = NeedsFullPrecision(options);
     CalibrationState warm = Start(0, both).value();
     std::vector<BlockLayers> stored;
     for (int64_t block = 0; block < 2; ++block) {
       const BlockWeights weights = demo_.full->Block(*backend_, block).value();
-      stored.push_back(
-          QuantizeBlock(*backend_, demo_.config(), weights, options, TaskControl(), warm)->layers);
+      stored.push_back(QuantizeBlock(*backend_, demo_.config(), weights, options, BlockRotations(),
+                                     TaskControl(), warm)
+                           ->layers);
     }
     const auto quantized = QuantizedWeights(
         *demo_.folder, [&](int64_t block) -> absl::StatusOr<BlockLayers> { return stored[block]; });
@@ -76,7 +77,7 @@ TEST_F(CalibrationStateTest, AShardStartsBehindTheFullPrecisionPrefix) {
 }
 
 TEST_F(CalibrationStateTest, TheFullPrecisionStreamIsKeptOnlyWhereAsymmetryNeedsIt) {
-  Pt2LlmOptions options;
+  QuantRecipe options;
   EXPECT_TRUE(NeedsFullPrecision(options));
   options.gptaq = 0;
   EXPECT_FALSE(NeedsFullPrecision(options));
@@ -84,11 +85,11 @@ TEST_F(CalibrationStateTest, TheFullPrecisionStreamIsKeptOnlyWhereAsymmetryNeeds
 }
 
 TEST_F(CalibrationStateTest, ARebuiltStateHasTheBitsOfTheWarmOne) {
-  ExpectRebuiltStateToHaveTheSameBits(Pt2LlmOptions());
+  ExpectRebuiltStateToHaveTheSameBits(QuantRecipe());
 }
 
 TEST_F(CalibrationStateTest, ARebuiltStateHasTheBitsOfTheWarmOneWithOneStream) {
-  Pt2LlmOptions options;
+  QuantRecipe options;
   options.gptaq = 0;
   options.reorder = Reorder::kNone;
   ExpectRebuiltStateToHaveTheSameBits(options);
@@ -96,7 +97,7 @@ TEST_F(CalibrationStateTest, ARebuiltStateHasTheBitsOfTheWarmOneWithOneStream) {
 
 TEST_F(CalibrationStateTest, ARebuiltStateHasTheBitsOfTheWarmOneInTheHostsMemory) {
   on_host_ = true;
-  ExpectRebuiltStateToHaveTheSameBits(Pt2LlmOptions());
+  ExpectRebuiltStateToHaveTheSameBits(QuantRecipe());
 }
 
 TEST_F(CalibrationStateTest, StatesInTheHostsMemoryHaveTheSameBits) {
@@ -113,7 +114,7 @@ TEST_F(CalibrationStateTest, StatesLieInTheHostsMemoryWhereTheDevicesOwnHasNoRoo
                                 .batch_tokens = backend_->batch_tokens(),
                                 .own_memory = true};
   const auto streams = [&](int64_t tokens) {
-    return ChooseStreams(*backend_, demo_.config(), Pt2LlmOptions(), tokens,
+    return ChooseStreams(*backend_, demo_.config(), QuantRecipe(), tokens,
                          DemoModel::kWindowLength);
   };
   EXPECT_TRUE(streams(1024).full_precision);

@@ -33,7 +33,7 @@ TEST(DeviceAgreementTest, EveryBlockComesToWhatItDoesOnTheCpu) {
   const std::unique_ptr<Backend> cpu = CreateBackend("cpu", 2).value();
   DemoModel demo;
   const std::vector<int32_t> ids = demo.Tokens(70);
-  Pt2LlmOptions options;
+  QuantRecipe options;
   options.reorder = Reorder::kNone;  // whose choice is another such fall
   CalibrationState state = StartCalibration(*cpu, *demo.full, ids, DemoModel::kWindowLength, 0,
                                             {.full_precision = true}, nullptr)
@@ -42,11 +42,11 @@ TEST(DeviceAgreementTest, EveryBlockComesToWhatItDoesOnTheCpu) {
     CalibrationState on_device = StateOn(*device, state, *cpu);
     const QuantizedBlock quantized =
         QuantizeBlock(*device, demo.config(), demo.full->Block(*device, block).value(), options,
-                      TaskControl(), on_device)
+                      BlockRotations(), TaskControl(), on_device)
             .value();
     const QuantizedBlock expected =
         QuantizeBlock(*cpu, demo.config(), demo.full->Block(*cpu, block).value(), options,
-                      TaskControl(), state)
+                      BlockRotations(), TaskControl(), state)
             .value();
     // The first set reads the same inputs: but for what is between two levels it is the same.
     for (const LinearKind kind : {LinearKind::kQ, LinearKind::kK, LinearKind::kV}) {

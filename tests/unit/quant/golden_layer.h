@@ -12,8 +12,8 @@
 
 namespace tern {
 
-// One of golden/pt2-*.safetensors: a layer and what the authors' arithmetic, in float32 on a GPU,
-// made of it. Its grids are float32, never rounded to fp16.
+// One of golden/pt2-*.safetensors or twla-*.safetensors: a layer and what the authors' arithmetic,
+// in float32 on a GPU, made of it. Its grids and rotations are float32, never rounded to fp16.
 class GoldenLayer {
  public:
   explicit GoldenLayer(const std::string& name)

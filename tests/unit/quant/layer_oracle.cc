@@ -36,7 +36,7 @@ bool Regress(const std::vector<double>& w, const Matrix& c, Grid& grid) {
   return true;
 }
 
-Grid FitRow(const std::vector<double>& w, const Matrix& c, const Pt2LlmOptions& options) {
+Grid FitRow(const std::vector<double>& w, const Matrix& c, const QuantRecipe& options) {
   const auto g = static_cast<double>(w.size());
   Grid grid;
   grid.t.resize(w.size());
@@ -52,7 +52,7 @@ Grid FitRow(const std::vector<double>& w, const Matrix& c, const Pt2LlmOptions& 
     count += std::abs(grid.t[j]);
   }
   grid.alpha = beyond / count;
-  for (bool changed = options.itf; changed;) {
+  for (bool changed = options.fit == GridFit::kItf; changed;) {
     Regress(w, Identity(static_cast<int64_t>(w.size())), grid);
     const std::vector<double> before = grid.t;
     for (size_t j = 0; j < w.size(); ++j) {
@@ -60,7 +60,7 @@ Grid FitRow(const std::vector<double>& w, const Matrix& c, const Pt2LlmOptions& 
     }
     changed = grid.t != before;
   }
-  if (options.aga) Regress(w, c, grid);
+  if (options.align) Regress(w, c, grid);
   return {grid.t, Half(grid.alpha), Half(grid.mu)};
 }
 
@@ -77,8 +77,7 @@ std::vector<double> Similarity(const Matrix& w) {
 }  // namespace
 
 OracleLayer QuantizeByOracle(const Matrix& weight, const Matrix& hessian, const Matrix& cross,
-                             const Pt2LlmOptions& options,
-                             const std::vector<double>& static_scores) {
+                             const QuantRecipe& options, const std::vector<double>& static_scores) {
   const int64_t n = weight.rows();
   const int64_t m = weight.cols();
   const Matrix damped =

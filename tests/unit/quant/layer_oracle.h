@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tests/unit/backend_ternary/matrix.h"
-#include "worker/quant/pt2llm_options.h"
+#include "worker/quant/quant_recipe.h"
 
 namespace tern {
 
@@ -20,7 +20,7 @@ struct OracleLayer {
 
 // `static_scores` decide the order of columns, unless options.reorder is kSsr.
 OracleLayer QuantizeByOracle(const Matrix& weight, const Matrix& hessian, const Matrix& cross,
-                             const Pt2LlmOptions& options,
+                             const QuantRecipe& options,
                              const std::vector<double>& static_scores);
 
 }  // namespace tern

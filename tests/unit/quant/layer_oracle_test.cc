@@ -22,7 +22,7 @@ class LayerOracleTest : public testing::TestWithParam<Case> {};
 TEST_P(LayerOracleTest, DowndatingGivesWhatFactoringAnewForEveryGroupGives) {
   constexpr int64_t kRows = 20;
   constexpr int64_t kColumns = 100;
-  Pt2LlmOptions options;
+  QuantRecipe options;
   options.group_size = 32;
   options.seed = 5;
   std::tie(options.compensation, options.gptaq, options.reorder) = GetParam();

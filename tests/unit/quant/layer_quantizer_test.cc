@@ -44,7 +44,7 @@ class LayerQuantizerTest : public testing::Test {
   }
 
   std::unique_ptr<Backend> backend_ = TestBackend();
-  Pt2LlmOptions options_;
+  QuantRecipe options_;
   std::function<bool()> cancelled_;
   Matrix weight_ = RandomMatrix(kRows, kColumns, 1);
   Matrix hessian_ = RandomHessian(kColumns, 2);
@@ -75,18 +75,18 @@ TEST_F(LayerQuantizerTest, BitsPerWeightCountEveryStoredByte) {
 
 TEST_F(LayerQuantizerTest, EveryOptionChangesTheResult) {
   const TernaryLayer defaults = Quantize().layer;
-  const std::vector<std::function<void(Pt2LlmOptions&)>> changes = {
-      [](Pt2LlmOptions& o) { o.group_size = 48; },
-      [](Pt2LlmOptions& o) { o.reorder = Reorder::kNone; },
-      [](Pt2LlmOptions& o) { o.reorder = Reorder::kRandom; },
-      [](Pt2LlmOptions& o) { o.reorder = Reorder::kHessian; },
-      [](Pt2LlmOptions& o) { o.compensation = Compensation::kReleased; },
-      [](Pt2LlmOptions& o) { o.gptaq = 0; },
-      [](Pt2LlmOptions& o) { o.gptaq = 0.5; },
-      [](Pt2LlmOptions& o) { o.itf = false; },
-      [](Pt2LlmOptions& o) { o.aga = false; },
-      [](Pt2LlmOptions& o) { o.damping = 0.1; }};
-  const Pt2LlmOptions original = options_;
+  const std::vector<std::function<void(QuantRecipe&)>> changes = {
+      [](QuantRecipe& o) { o.group_size = 48; },
+      [](QuantRecipe& o) { o.reorder = Reorder::kNone; },
+      [](QuantRecipe& o) { o.reorder = Reorder::kRandom; },
+      [](QuantRecipe& o) { o.reorder = Reorder::kHessian; },
+      [](QuantRecipe& o) { o.compensation = Compensation::kReleased; },
+      [](QuantRecipe& o) { o.gptaq = 0; },
+      [](QuantRecipe& o) { o.gptaq = 0.5; },
+      [](QuantRecipe& o) { o.fit = GridFit::kInitial; },
+      [](QuantRecipe& o) { o.align = false; },
+      [](QuantRecipe& o) { o.damping = 0.1; }};
+  const QuantRecipe original = options_;
   for (size_t i = 0; i < changes.size(); ++i) {
     options_ = original;
     changes[i](options_);
@@ -109,10 +109,10 @@ TEST_F(LayerQuantizerTest, EachPartOfTheMethodLowersTheErrorItAimsAt) {
   options_.compensation = Compensation::kReleased;
   const double released = Quantize().metrics.relative_error;
   EXPECT_LT(full, released);
-  options_.aga = false;
+  options_.align = false;
   const double without_aga = Quantize().metrics.relative_error;
   EXPECT_LT(released, without_aga);
-  options_.itf = false;
+  options_.fit = GridFit::kInitial;
   EXPECT_LT(without_aga, Quantize().metrics.relative_error);
 }
 

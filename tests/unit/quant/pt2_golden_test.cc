@@ -48,7 +48,7 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
   }
 
   // Ŵ of the whole layer, columns in their original order, float32 grid.
-  Matrix Quantize(const Pt2LlmOptions& options) {
+  Matrix Quantize(const QuantRecipe& options) {
     LayerProblem problem;
     problem.weight = Upload(*backend_, weight_);
     const Matrix hessian = golden_->Get("hessian");
@@ -81,7 +81,7 @@ class Pt2GoldenTest : public testing::TestWithParam<std::string> {
     return reconstruction;
   }
 
-  void ExpectLayer(const Pt2LlmOptions& options, const std::string& tensor) {
+  void ExpectLayer(const QuantRecipe& options, const std::string& tensor) {
     EXPECT_LT(LargestDifference(Quantize(options), golden_->Get(tensor)), kTolerance);
   }
 
@@ -126,20 +126,20 @@ TEST_P(Pt2GoldenTest, StructuralSimilarityAndTheFirstGroupItPicks) {
 }
 
 TEST_P(Pt2GoldenTest, WholeLayerAsReleased) {
-  Pt2LlmOptions options;
+  QuantRecipe options;
   options.compensation = Compensation::kReleased;
   ExpectLayer(options, "pt2_released");
 }
 
 TEST_P(Pt2GoldenTest, WholeLayerAsInThePaper) {
-  Pt2LlmOptions options;
+  QuantRecipe options;
   options.compensation = Compensation::kReleased;
   options.gptaq = 0;
   ExpectLayer(options, "pt2_paper");
 }
 
 TEST_P(Pt2GoldenTest, WholeLayerWithoutReordering) {
-  Pt2LlmOptions options;
+  QuantRecipe options;
   options.compensation = Compensation::kReleased;
   options.gptaq = 0;
   options.reorder = Reorder::kNone;

@@ -6,6 +6,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/atomic_file.h"
@@ -18,6 +21,7 @@ namespace tern {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 void Execute(const std::string& path, const std::string& sql) {
@@ -48,6 +52,51 @@ TEST(SqliteStoreTest, ANewerSchemaIsRefusedAndLeftAlone) {
               IsError(absl::StatusCode::kFailedPrecondition,
                       AllOf(HasSubstr("tern.db"), HasSubstr("newer version of Tern"),
                             HasSubstr("schema 1000"))));
+}
+
+TEST(SqliteStoreTest, TasksFromBeforeRanksKeepTheirOrder) {
+  const TempDir folder;
+  {
+    const auto store = OpenSqliteStore(folder.File("tern.db"));
+    ASSERT_THAT(store, IsOk());
+    ASSERT_THAT(InsertJob(**store, "u", 1), IsOk());
+    ASSERT_THAT((*store)->Transact([](Transaction& transaction) -> absl::Status {
+      TaskRecord task;
+      task.job_uid = "u";
+      task.job_number = 1;
+      task.state = TaskState::kReady;
+      int32_t rank = 0;
+      for (const auto& [kind, index] : {std::pair(TaskKind::kEvaluate, 0),
+                                        {TaskKind::kAssemble, 0},
+                                        {TaskKind::kQuantize, 10},
+                                        {TaskKind::kQuantize, 9},
+                                        {TaskKind::kScan, 0}}) {
+        task.name = absl::StrCat(static_cast<int>(kind), "/", index);
+        task.kind = kind;
+        task.index = index;
+        task.rank = rank++;
+        TERN_RETURN_IF_ERROR(transaction.InsertTask(task));
+      }
+      return absl::OkStatus();
+    }),
+                IsOk());
+  }
+  // As the first schema had it.
+  Execute(folder.File("tern.db"),
+          "DROP INDEX tasks_ready; ALTER TABLE tasks DROP COLUMN rank;"
+          "CREATE INDEX tasks_ready ON tasks (job_number, kind, idx) WHERE state = 2;"
+          "PRAGMA user_version = 1");
+
+  const auto store = OpenSqliteStore(folder.File("tern.db"));
+  ASSERT_THAT(store, IsOk());
+  std::vector<std::string> names;
+  ASSERT_THAT((*store)->Read([&](StoreReader& reader) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(const auto tasks, reader.ListReadyTasks(ReadyPosition(), 10));
+    for (const TaskRecord& task : tasks) names.push_back(task.name);
+    return absl::OkStatus();
+  }),
+              IsOk());
+  EXPECT_THAT(names, ElementsAre("0/0", "1/9", "1/10", "2/0", "3/0"));
 }
 
 TEST(SqliteStoreTest, AnotherProgramsDatabaseIsRefused) {

@@ -41,6 +41,7 @@ TaskRecord MakeTask(const JobRecord& job, const std::string& name, TaskKind kind
   task.name = name;
   task.kind = kind;
   task.index = index;
+  task.rank = index;
   return task;
 }
 
@@ -256,6 +257,7 @@ TEST_P(StoreConformanceTest, JobsAreCountedByState) {
 TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   const JobRecord job = AddJob("u1", "one");
   TaskRecord task = MakeTask(job, "quantize/3", TaskKind::kQuantize, 3);
+  task.rank = 17;
   task.shard = 1;
   task.shard_first_block = 2;
   task.cost = 1e18;
@@ -281,6 +283,7 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   EXPECT_EQ(read->job_number, job.number);
   EXPECT_EQ(read->kind, TaskKind::kQuantize);
   EXPECT_EQ(read->index, 3);
+  EXPECT_EQ(read->rank, 17);
   EXPECT_EQ(read->shard, 1);
   EXPECT_EQ(read->shard_first_block, 2);
   EXPECT_EQ(read->cost, 1e18);
@@ -299,14 +302,37 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   EXPECT_EQ(read->result, "r");
 }
 
-TEST_P(StoreConformanceTest, ReadyTasksComeByJobThenKindThenIndexInPages) {
+TEST_P(StoreConformanceTest, EveryKindOfTaskIsReadBack) {
+  const JobRecord job = AddJob("u1", "one");
+  const std::vector<TaskKind> kinds = {TaskKind::kScan,     TaskKind::kQuantize,
+                                       TaskKind::kAssemble, TaskKind::kEvaluate,
+                                       TaskKind::kRotate,   TaskKind::kSensitivity};
+  Write([&](Transaction& transaction) -> absl::Status {
+    for (size_t i = 0; i < kinds.size(); ++i) {
+      // The other way round: the order is that of the ranks.
+      TaskRecord task = MakeTask(job, absl::StrCat("task/", i), kinds[i], 0);
+      task.rank = static_cast<int32_t>(kinds.size() - i);
+      TERN_RETURN_IF_ERROR(transaction.InsertTask(task));
+    }
+    return absl::OkStatus();
+  });
+  std::vector<TaskKind> read;
+  for (const TaskRecord& task : Get([](StoreReader& reader) { return reader.ListTasks("u1"); })) {
+    read.push_back(task.kind);
+  }
+  EXPECT_EQ(read, std::vector<TaskKind>(kinds.rbegin(), kinds.rend()));
+}
+
+TEST_P(StoreConformanceTest, ReadyTasksComeByJobThenRankInPages) {
   for (const char* const uid : {"u2", "u1"}) {
     const JobRecord job = AddJob(uid, uid);
     Write([&](Transaction& transaction) -> absl::Status {
+      int32_t rank = 9;
       for (TaskRecord task : {MakeTask(job, "evaluate/0", TaskKind::kEvaluate, 0),
-                              MakeTask(job, "quantize/10", TaskKind::kQuantize, 10),
+                              MakeTask(job, "rotate/1", TaskKind::kRotate, 1),
                               MakeTask(job, "quantize/2", TaskKind::kQuantize, 2),
-                              MakeTask(job, "assemble", TaskKind::kAssemble, 0)}) {
+                              MakeTask(job, "quantize/10", TaskKind::kQuantize, 10)}) {
+        task.rank = rank--;
         task.state = task.index == 2 ? TaskState::kBlocked : TaskState::kReady;
         TERN_RETURN_IF_ERROR(transaction.InsertTask(task));
       }
@@ -320,11 +346,11 @@ TEST_P(StoreConformanceTest, ReadyTasksComeByJobThenKindThenIndexInPages) {
     if (page.empty()) break;
     for (const TaskRecord& task : page) {
       names.push_back(absl::StrCat(task.job_uid, "/", task.name));
-      position = {task.job_number, task.kind, task.index};
+      position = {task.job_number, task.rank};
     }
   }
-  EXPECT_THAT(names, ElementsAre("u2/quantize/10", "u2/assemble", "u2/evaluate/0", "u1/quantize/10",
-                                 "u1/assemble", "u1/evaluate/0"));
+  EXPECT_THAT(names, ElementsAre("u2/quantize/10", "u2/rotate/1", "u2/evaluate/0", "u1/quantize/10",
+                                 "u1/rotate/1", "u1/evaluate/0"));
 }
 
 TEST_P(StoreConformanceTest, LeasesAreListedByDeadlineAndByWorker) {

@@ -12,6 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/float_conversion.h"
+#include "worker/backend/cpu/cpu_activation_ops.h"
+#include "worker/backend/cpu/cpu_rotation_ops.h"
 #include "worker/backend/cpu/cpu_ternary_ops.h"
 #include "worker/backend/cpu/cpu_transformer_ops.h"
 #include "worker/backend/cpu/dense_products.h"
@@ -69,7 +71,12 @@ void WriteFloat(const Tensor& tensor, int64_t i, float value) {
 
 class CpuBackend : public Backend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads), transformer_(pool_), ternary_(pool_) {}
+  explicit CpuBackend(int threads)
+      : pool_(threads),
+        transformer_(pool_),
+        activations_(pool_),
+        ternary_(pool_),
+        rotation_(pool_) {}
 
   std::string name() const override { return "cpu"; }
   std::optional<DeviceMemory> memory() const override { return std::nullopt; }
@@ -180,12 +187,16 @@ class CpuBackend : public Backend {
   }
 
   TransformerOps& transformer() override { return transformer_; }
+  ActivationOps& activations() override { return activations_; }
   TernaryOps& ternary() override { return ternary_; }
+  RotationOps& rotation() override { return rotation_; }
 
  private:
   ThreadPool pool_;
   CpuTransformerOps transformer_;
+  CpuActivationOps activations_;
   CpuTernaryOps ternary_;
+  CpuRotationOps rotation_;
 };
 
 }  // namespace

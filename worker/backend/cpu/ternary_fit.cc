@@ -2,6 +2,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -46,11 +47,9 @@ bool AssignTrits(std::span<const float> w, double mu, double half, std::span<int
   return changed != 0;
 }
 
-// Eq. 4, 5.
-RowGrid InitialGrid(std::span<const float> w, double sum, std::span<int8_t> t) {
+// t and α for the grid's μ: Δ = 0.75·mean|w - μ|, α = Σ t(w - μ) / Σ|t|.
+void ThresholdGrid(std::span<const float> w, RowGrid& grid, std::span<int8_t> t) {
   const auto g = static_cast<double>(w.size());
-  RowGrid grid;
-  grid.mu = sum / g;
   double deviation = 0;
   for (const float value : w) deviation += std::abs(value - grid.mu);
   AssignTrits(w, grid.mu, 0.75 * deviation / g, t);
@@ -61,6 +60,13 @@ RowGrid InitialGrid(std::span<const float> w, double sum, std::span<int8_t> t) {
     count += std::abs(t[j]);
   }
   grid.alpha = count > 0 ? beyond / static_cast<double>(count) : 0;
+}
+
+// Eq. 4, 5.
+RowGrid InitialGrid(std::span<const float> w, double sum, std::span<int8_t> t) {
+  RowGrid grid;
+  grid.mu = sum / static_cast<double>(w.size());
+  ThresholdGrid(w, grid, t);
   return grid;
 }
 
@@ -103,23 +109,36 @@ RowGrid FitRow(std::span<const float> w, int max_rounds, std::span<int8_t> t) {
   return grid;
 }
 
-}  // namespace
+// Stage 1 of E2M-ATQ. With the mean of the residual added, μ is mean(w) - α·mean(t).
+RowGrid FitRowByThreshold(std::span<const float> w, int rounds, std::span<int8_t> t) {
+  const double sum = Sum(w);
+  RowGrid grid = InitialGrid(w, sum, t);
+  for (; grid.rounds < rounds; ++grid.rounds) {
+    const auto sum_t = static_cast<double>(std::accumulate(t.begin(), t.end(), int64_t{0}));
+    grid.mu = (sum - grid.alpha * sum_t) / static_cast<double>(w.size());
+    ThresholdGrid(w, grid, t);
+  }
+  grid.constant = IsConstant(t);
+  return grid;
+}
 
-absl::Status CpuTernaryOps::FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
-                                    const Tensor& alpha, const Tensor& mu, const Tensor& counts) {
+// Fits every row of w by fit_row(row, its trits).
+template <typename FitOneRow>
+void FitRows(ThreadPool& pool, const Tensor& w, const Tensor& trits, const Tensor& alpha,
+             const Tensor& mu, const Tensor& counts, FitOneRow fit_row) {
   const int64_t n = w.rows();
   const int64_t g = w.cols();
   assert(trits.rows() == n && trits.cols() == g);
   assert(alpha.elements() == n && mu.elements() == n);
   const int64_t tiles = (n + kTileRows - 1) / kTileRows;
   std::vector<GridCounts> found(tiles);
-  pool_.ParallelFor(tiles, [&](int64_t tile) {
+  pool.ParallelFor(tiles, [&](int64_t tile) {
     const int64_t end = std::min(n, (tile + 1) * kTileRows);
     for (int64_t r = tile * kTileRows; r < end; ++r) {
       const std::span row(w.data<float>() + r * g, g);
       const std::span t(trits.data<int8_t>() + r * g, g);
       std::fill(t.begin(), t.end(), int8_t{0});
-      const RowGrid grid = FitRow(row, max_rounds, t);
+      const RowGrid grid = fit_row(row, t);
       alpha.data<float>()[r] = static_cast<float>(grid.alpha);
       mu.data<float>()[r] = static_cast<float>(grid.mu);
       found[tile].rounds += grid.rounds;
@@ -130,6 +149,24 @@ absl::Status CpuTernaryOps::FitGrid(const Tensor& w, int max_rounds, const Tenso
     counts.data<int32_t>()[0] += of_tile.rounds;
     counts.data<int32_t>()[1] += of_tile.constant_rows;
   }
+}
+
+}  // namespace
+
+absl::Status CpuTernaryOps::FitGrid(const Tensor& w, int max_rounds, const Tensor& trits,
+                                    const Tensor& alpha, const Tensor& mu, const Tensor& counts) {
+  FitRows(pool_, w, trits, alpha, mu, counts, [&](std::span<const float> row, std::span<int8_t> t) {
+    return FitRow(row, max_rounds, t);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status CpuTernaryOps::FitGridByThreshold(const Tensor& w, int rounds, const Tensor& trits,
+                                               const Tensor& alpha, const Tensor& mu,
+                                               const Tensor& counts) {
+  FitRows(pool_, w, trits, alpha, mu, counts, [&](std::span<const float> row, std::span<int8_t> t) {
+    return FitRowByThreshold(row, rounds, t);
+  });
   return absl::OkStatus();
 }
 

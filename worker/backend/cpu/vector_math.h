@@ -95,6 +95,26 @@ inline Lanes Exp(const Lanes& x) {
   return x < Fill(-87.0f) ? Lanes{} : result;
 }
 
+// log x to about 1e-7 absolute, for positive normal x.
+inline Lanes Log(const Lanes& x) {
+  // x = f·2^e, f in [√½, √2).
+  const IntLanes offset = std::bit_cast<IntLanes>(x) - 0x3f3504f3;
+  const Lanes e = __builtin_convertvector(offset >> 23, Lanes);
+  const Lanes f = std::bit_cast<Lanes>((offset & 0x007fffff) + 0x3f3504f3) - 1.0f;
+  // log(1 + f) (Cephes' polynomial), and e·ln 2 in two parts.
+  Lanes p = f * 7.0376836292e-2f - 1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f - 1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f - 1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f - 2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  const Lanes square = f * f;
+  const Lanes tail = f * square * p - e * 2.12194440e-4f - 0.5f * square;
+  return f + tail + e * 0.693359375f;
+}
+
 }  // namespace tern
 
 #endif  // TERN_WORKER_BACKEND_CPU_VECTOR_MATH_H_

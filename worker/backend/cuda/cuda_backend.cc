@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
+#include "worker/backend/cuda/cuda_activation_ops.h"
+#include "worker/backend/cuda/cuda_rotation_ops.h"
 #include "worker/backend/cuda/cuda_status.h"
 #include "worker/backend/cuda/cuda_ternary_ops.h"
 #include "worker/backend/cuda/cuda_transformer_ops.h"
@@ -34,9 +36,9 @@ class CudaBackend : public Backend {
       : device_(std::move(device)),
         activation_type_(activation_type),
         transformer_(*device_),
-        // Millions of terms: beside bf16 inputs the rounding of their factors does not show.
-        ternary_(*device_,
-                 activation_type == ElementType::kBF16 ? Arithmetic::kTf32 : Arithmetic::kExact),
+        activations_(*device_),
+        ternary_(*device_, MeasuringArithmetic(activation_type)),
+        rotation_(*device_, MeasuringArithmetic(activation_type)),
         upload_lane_(*device_) {}
 
   std::string name() const override {
@@ -157,13 +159,22 @@ class CudaBackend : public Backend {
   }
 
   TransformerOps& transformer() override { return transformer_; }
+  ActivationOps& activations() override { return activations_; }
   TernaryOps& ternary() override { return ternary_; }
+  RotationOps& rotation() override { return rotation_; }
 
  private:
+  // Millions of terms: beside bf16 inputs the rounding of their factors does not show.
+  static Arithmetic MeasuringArithmetic(ElementType activation_type) {
+    return activation_type == ElementType::kBF16 ? Arithmetic::kTf32 : Arithmetic::kExact;
+  }
+
   const std::unique_ptr<DeviceContext> device_;
   const ElementType activation_type_;
   CudaTransformerOps transformer_;
+  CudaActivationOps activations_;
   CudaTernaryOps ternary_;
+  CudaRotationOps rotation_;
   CudaUploadLane upload_lane_;
 };
 

@@ -23,6 +23,9 @@ class CudaTernaryOps final : public TernaryOps {
   absl::Status ColumnSimilarity(const Tensor& w, const Tensor& scores) override;
   absl::Status FitGrid(const Tensor& w, int max_rounds, const Tensor& trits, const Tensor& alpha,
                        const Tensor& mu, const Tensor& counts) override;
+  absl::Status FitGridByThreshold(const Tensor& w, int rounds, const Tensor& trits,
+                                  const Tensor& alpha, const Tensor& mu,
+                                  const Tensor& counts) override;
   absl::Status AlignGrid(const Tensor& w, const Tensor& trits, const Tensor& h,
                          const Tensor& columns, const Tensor& alpha, const Tensor& mu) override;
   absl::Status RoundToHalf(const Tensor& values) override;

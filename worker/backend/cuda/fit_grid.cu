@@ -40,6 +40,7 @@ __device__ bool AssignTrits(Row<kThreads, kPerThread>& row, double mu, double ha
 
 template <int kThreads, int kPerThread>
 struct TritCounts {
+  __device__ TritCounts() {}
   __device__ explicit TritCounts(const Row<kThreads, kPerThread>& row) {
     int both = 0;  // the halves do not meet: a row has at most 4096 columns
 #pragma unroll
@@ -51,11 +52,35 @@ struct TritCounts {
     minus = both >> 16;
   }
 
-  int plus, minus;
+  int plus = 0, minus = 0;
 };
 
-// See TernaryOps::FitGrid; the arithmetic of the CPU's, sums float64.
+// t and α for μ: Δ = 0.75·mean|w - μ|, α = Σ t(w - μ) / Σ|t|.
 template <int kThreads, int kPerThread>
+__device__ double ThresholdGrid(Row<kThreads, kPerThread>& row, double mu,
+                                TritCounts<kThreads, kPerThread>& found) {
+  double deviation = 0;
+#pragma unroll
+  for (int i = 0; i < kPerThread; ++i) {
+    if (row.Holds(i)) deviation += fabs(row.w[i] - mu);
+  }
+  deviation = RowSum<kThreads>(deviation);
+  AssignTrits(row, mu, 0.75 * deviation / static_cast<double>(row.columns));
+  double beyond = 0;
+#pragma unroll
+  for (int i = 0; i < kPerThread; ++i) {
+    if (row.Holds(i)) beyond += row.t[i] * (row.w[i] - mu);
+  }
+  beyond = RowSum<kThreads>(beyond);
+  found = TritCounts<kThreads, kPerThread>(row);
+  const int count = found.plus + found.minus;
+  return count > 0 ? beyond / count : 0;
+}
+
+enum class Rounds { kItf, kThreshold };
+
+// See TernaryOps::FitGrid and FitGridByThreshold; the arithmetic of the CPU's, sums float64.
+template <int kThreads, int kPerThread, Rounds kRounds>
 __device__ void FitRow(const float* w, int64_t g, int max_rounds, int8_t* trits, float* alpha_out,
                        float* mu_out, int32_t* counts) {
   Row<kThreads, kPerThread> row;
@@ -71,26 +96,18 @@ __device__ void FitRow(const float* w, int64_t g, int max_rounds, int8_t* trits,
   const auto width = static_cast<double>(g);
 
   double mu = sum / width;
-  double deviation = 0;
-#pragma unroll
-  for (int i = 0; i < kPerThread; ++i) {
-    if (row.Holds(i)) deviation += fabs(row.w[i] - mu);
-  }
-  deviation = RowSum<kThreads>(deviation);
-  AssignTrits(row, mu, 0.75 * deviation / width);
-  double beyond = 0;
-#pragma unroll
-  for (int i = 0; i < kPerThread; ++i) {
-    if (row.Holds(i)) beyond += row.t[i] * (row.w[i] - mu);
-  }
-  beyond = RowSum<kThreads>(beyond);
-  TritCounts<kThreads, kPerThread> found(row);
-  const int beyond_count = found.plus + found.minus;
-  double alpha = beyond_count > 0 ? beyond / beyond_count : 0;
+  TritCounts<kThreads, kPerThread> found;
+  double alpha = ThresholdGrid(row, mu, found);
 
   int rounds = 0;
   bool changed = true;
   while (changed && rounds < max_rounds) {
+    ++rounds;
+    if constexpr (kRounds == Rounds::kThreshold) {
+      mu = (sum - alpha * (found.plus - found.minus)) / width;
+      alpha = ThresholdGrid(row, mu, found);
+      continue;
+    }
     double product = 0;
 #pragma unroll
     for (int i = 0; i < kPerThread; ++i) {
@@ -104,7 +121,6 @@ __device__ void FitRow(const float* w, int64_t g, int max_rounds, int8_t* trits,
     mu = (sum - alpha * sum_t) / width;
     changed = AssignTrits(row, mu, alpha / 2);
     found = TritCounts<kThreads, kPerThread>(row);
-    ++rounds;
   }
 
 #pragma unroll
@@ -120,33 +136,45 @@ __device__ void FitRow(const float* w, int64_t g, int max_rounds, int8_t* trits,
 }
 
 // kThreads threads a row, kRows rows a block.
-template <int kThreads, int kRows, int kPerThread>
+template <int kThreads, int kRows, int kPerThread, Rounds kRounds>
 __global__ void FitGridKernel(const float* w, int64_t n, int64_t g, int max_rounds, int8_t* trits,
                               float* alpha, float* mu, int32_t* counts) {
   static_assert(kRows == 1 || kThreads == kWarp, "rows of a block must not wait for each other");
   const int64_t r = int64_t{blockIdx.x} * kRows + threadIdx.x / kThreads;
   if (r >= n) return;
-  FitRow<kThreads, kPerThread>(w + r * g, g, max_rounds, trits + r * g, alpha + r, mu + r, counts);
+  FitRow<kThreads, kPerThread, kRounds>(w + r * g, g, max_rounds, trits + r * g, alpha + r, mu + r,
+                                        counts);
+}
+
+template <Rounds kRounds>
+void Launch(cudaStream_t stream, const float* w, int64_t n, int64_t g, int max_rounds,
+            int8_t* trits, float* alpha, float* mu, int32_t* counts) {
+  constexpr int kRows = 8;
+  const auto warps = static_cast<unsigned>((n + kRows - 1) / kRows);
+  const auto rows = static_cast<unsigned>(n);
+  if (g <= 128) {
+    FitGridKernel<kWarp, kRows, 4, kRounds>
+        <<<warps, kWarp * kRows, 0, stream>>>(w, n, g, max_rounds, trits, alpha, mu, counts);
+  } else if (g <= 512) {
+    FitGridKernel<kWarp, kRows, 16, kRounds>
+        <<<warps, kWarp * kRows, 0, stream>>>(w, n, g, max_rounds, trits, alpha, mu, counts);
+  } else {
+    static_assert(256 * 16 == kWidestGroup);
+    FitGridKernel<256, 1, 16, kRounds>
+        <<<rows, 256, 0, stream>>>(w, n, g, max_rounds, trits, alpha, mu, counts);
+  }
 }
 
 }  // namespace
 
 void LaunchFitGrid(cudaStream_t stream, const float* w, int64_t n, int64_t g, int max_rounds,
                    int8_t* trits, float* alpha, float* mu, int32_t* counts) {
-  constexpr int kRows = 8;
-  const auto warps = static_cast<unsigned>((n + kRows - 1) / kRows);
-  const auto rows = static_cast<unsigned>(n);
-  if (g <= 128) {
-    FitGridKernel<kWarp, kRows, 4>
-        <<<warps, kWarp * kRows, 0, stream>>>(w, n, g, max_rounds, trits, alpha, mu, counts);
-  } else if (g <= 512) {
-    FitGridKernel<kWarp, kRows, 16>
-        <<<warps, kWarp * kRows, 0, stream>>>(w, n, g, max_rounds, trits, alpha, mu, counts);
-  } else {
-    static_assert(256 * 16 == kWidestGroup);
-    FitGridKernel<256, 1, 16>
-        <<<rows, 256, 0, stream>>>(w, n, g, max_rounds, trits, alpha, mu, counts);
-  }
+  Launch<Rounds::kItf>(stream, w, n, g, max_rounds, trits, alpha, mu, counts);
+}
+
+void LaunchFitGridByThreshold(cudaStream_t stream, const float* w, int64_t n, int64_t g, int rounds,
+                              int8_t* trits, float* alpha, float* mu, int32_t* counts) {
+  Launch<Rounds::kThreshold>(stream, w, n, g, rounds, trits, alpha, mu, counts);
 }
 
 }  // namespace tern

@@ -10,10 +10,13 @@ namespace tern {
 // Launches behind TernaryOps; matrices are row-major and dense, pointers device memory. Whether a
 // launch succeeded is asked of cudaGetLastError.
 
-// w[n,g], g ≤ kWidestGroup; counts[2] is added to.
+// w[n,g], g ≤ kWidestGroup; counts[2] is added to; for both.
 inline constexpr int64_t kWidestGroup = 4096;
 void LaunchFitGrid(cudaStream_t stream, const float* w, int64_t n, int64_t g, int max_rounds,
                    int8_t* trits, float* alpha, float* mu, int32_t* counts);
+
+void LaunchFitGridByThreshold(cudaStream_t stream, const float* w, int64_t n, int64_t g, int rounds,
+                              int8_t* trits, float* alpha, float* mu, int32_t* counts);
 
 // c[g,g], the group's block of H, is overwritten; row_sums[g+1] float64 scratch, its last element
 // the sum of all.

@@ -61,6 +61,18 @@ absl::Status Multiply(cublasHandle_t cublas, const DeviceMatrix& a, const Device
                       float alpha, float beta, const DeviceMatrix& c, const char* operation,
                       Arithmetic arithmetic = Arithmetic::kExact);
 
+// Matrices of one shape: the first, and elements from one to the next (0: the same every time).
+struct DeviceMatrices {
+  DeviceMatrix first;
+  int64_t stride;
+};
+
+// c_i = a_i·b_i + beta·c_i, i < count, all float32.
+absl::Status MultiplyBatched(cublasHandle_t cublas, const DeviceMatrices& a,
+                             const DeviceMatrices& b, float beta, const DeviceMatrices& c,
+                             int64_t count, const char* operation,
+                             Arithmetic arithmetic = Arithmetic::kExact);
+
 }  // namespace tern
 
 #endif  // TERN_WORKER_BACKEND_CUDA_MATRIX_PRODUCT_H_

@@ -69,6 +69,17 @@ absl::Status CudaTernaryOps::FitGrid(const Tensor& w, int max_rounds, const Tens
   return Launched("fit grid");
 }
 
+absl::Status CudaTernaryOps::FitGridByThreshold(const Tensor& w, int rounds, const Tensor& trits,
+                                                const Tensor& alpha, const Tensor& mu,
+                                                const Tensor& counts) {
+  assert(trits.rows() == w.rows() && trits.cols() == w.cols() && w.cols() <= kWidestGroup);
+  assert(alpha.elements() == w.rows() && mu.elements() == w.rows() && counts.elements() == 2);
+  LaunchFitGridByThreshold(device_.stream(), w.data<float>(), w.rows(), w.cols(), rounds,
+                           trits.data<int8_t>(), alpha.data<float>(), mu.data<float>(),
+                           counts.data<int32_t>());
+  return Launched("fit grid by threshold");
+}
+
 absl::Status CudaTernaryOps::AlignGrid(const Tensor& w, const Tensor& trits, const Tensor& h,
                                        const Tensor& columns, const Tensor& alpha,
                                        const Tensor& mu) {

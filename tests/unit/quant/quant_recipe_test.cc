@@ -1,4 +1,4 @@
-#include "worker/quant/pt2llm_options.h"
+#include "worker/quant/quant_recipe.h"
 
 #include <limits>
 #include <string>
@@ -11,16 +11,16 @@ namespace {
 
 using testing::HasSubstr;
 
-void ExpectRefused(const Pt2LlmOptions& options, const std::string& field) {
+void ExpectRefused(const QuantRecipe& options, const std::string& field) {
   const absl::Status status = ValidateOptions(options);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr(field + ":"));
 }
 
-TEST(Pt2LlmOptionsTest, DefaultsAreValid) { EXPECT_TRUE(ValidateOptions(Pt2LlmOptions()).ok()); }
+TEST(QuantRecipeTest, DefaultsAreValid) { EXPECT_TRUE(ValidateOptions(QuantRecipe()).ok()); }
 
-TEST(Pt2LlmOptionsTest, GroupSizeIsFrom16To4096) {
-  Pt2LlmOptions options;
+TEST(QuantRecipeTest, GroupSizeIsFrom16To4096) {
+  QuantRecipe options;
   for (const int64_t size : {16, 4096}) {
     options.group_size = size;
     EXPECT_TRUE(ValidateOptions(options).ok());
@@ -32,8 +32,8 @@ TEST(Pt2LlmOptionsTest, GroupSizeIsFrom16To4096) {
   }
 }
 
-TEST(Pt2LlmOptionsTest, GptaqIsFrom0To1) {
-  Pt2LlmOptions options;
+TEST(QuantRecipeTest, GptaqIsFrom0To1) {
+  QuantRecipe options;
   for (const double lambda : {0.0, 1.0}) {
     options.gptaq = lambda;
     EXPECT_TRUE(ValidateOptions(options).ok());
@@ -45,8 +45,8 @@ TEST(Pt2LlmOptionsTest, GptaqIsFrom0To1) {
   }
 }
 
-TEST(Pt2LlmOptionsTest, DampingIsAbove0AndAtMost1) {
-  Pt2LlmOptions options;
+TEST(QuantRecipeTest, DampingIsAbove0AndAtMost1) {
+  QuantRecipe options;
   options.damping = 1;
   EXPECT_TRUE(ValidateOptions(options).ok());
   for (const double damping : {0.0, -0.01, 1.1, std::numeric_limits<double>::infinity(),
