@@ -1,20 +1,17 @@
 #include "worker/model/evaluation.h"
 
 #include <algorithm>
-#include <cassert>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "worker/model/outer_weights.h"
 #include "worker/model/transformer_block.h"
 
 namespace tern {
 namespace {
-
-constexpr int64_t kLogitBytes = int64_t{128} << 20;  // of one stream
 
 // One forward pass: whose weights, and the hidden states it has come to.
 struct Stream {
@@ -31,34 +28,24 @@ class Evaluation {
       : backend_(backend), models_(models), outer_(outer), windows_(windows), options_(options) {}
 
   absl::StatusOr<EvaluationSums> Run() {
-    if (windows_.length < 2 || windows_.ids.size() % windows_.length != 0) {
-      return absl::InvalidArgumentError(absl::StrCat("evaluation: ", windows_.ids.size(),
-                                                     " tokens are not whole windows of ",
-                                                     windows_.length, " (at least 2)"));
-    }
-    const int64_t window_bytes =
-        windows_.length * config().hidden_size * SizeOf(ElementType::kF32) * Streams();
-    assert(window_bytes > 0);
-    const int64_t pass = std::max<int64_t>(1, options_.hidden_state_bytes / window_bytes);
-    total_ = WindowCount() * (config().num_blocks + 1);
-    for (int64_t first = 0; first < WindowCount(); first += pass) {
-      TERN_RETURN_IF_ERROR(RunPass(first, std::min(pass, WindowCount() - first)));
+    TERN_RETURN_IF_ERROR(CheckWindows(windows_));
+    const int64_t pass =
+        WindowsPerPass(windows_, config().hidden_size, Streams(), options_.hidden_state_bytes);
+    total_ = windows_.count() * (config().num_blocks + 1);
+    for (int64_t first = 0; first < windows_.count(); first += pass) {
+      TERN_RETURN_IF_ERROR(RunPass(first, std::min(pass, windows_.count() - first)));
     }
     return sums_;
   }
 
  private:
   const ModelConfig& config() const { return outer_.config(); }
-  int64_t WindowCount() const {
-    return static_cast<int64_t>(windows_.ids.size()) / windows_.length;
-  }
   int64_t Streams() const {
     return (models_.full != nullptr ? 1 : 0) + (models_.quantized != nullptr ? 1 : 0);
   }
 
   absl::Status RunPass(int64_t first_window, int64_t windows) {
-    const std::span<const int32_t> ids =
-        windows_.ids.subspan(first_window * windows_.length, windows * windows_.length);
+    const std::span<const int32_t> ids = windows_.Ids(first_window, windows);
     std::vector<Stream> streams;
     for (const auto& [source, nll] : {std::pair{models_.full, &EvaluationSums::nll_full},
                                       {models_.quantized, &EvaluationSums::nll_quantized}}) {
@@ -90,49 +77,24 @@ class Evaluation {
   }
 
   absl::Status RunHead(std::span<const int32_t> ids, const std::vector<Stream>& streams) {
-    if (!head_.has_value()) {
-      TERN_ASSIGN_OR_RETURN(head_, LanguageHead::Load(backend_, outer_));
-      const int64_t row_bytes = config().vocab_size * SizeOf(ElementType::kF32);
-      logit_rows_ = std::clamp<int64_t>(kLogitBytes / row_bytes, 1, windows_.length - 1);
-      for (int64_t i = 0; i < Streams(); ++i) {
-        TERN_ASSIGN_OR_RETURN(
-            Tensor logits, backend_.Allocate(ElementType::kF32, logit_rows_, config().vocab_size));
-        logits_.push_back(std::move(logits));
-      }
+    if (!losses_.has_value()) {
+      TERN_ASSIGN_OR_RETURN(losses_, WindowLosses::Load(backend_, outer_, windows_.length));
     }
+    std::vector<Tensor> states(streams.size());
+    std::vector<double> nll(streams.size());
     const auto tokens = static_cast<int64_t>(ids.size());
     for (int64_t window = 0; window < tokens; window += windows_.length) {
       TERN_RETURN_IF_ERROR(CheckCancelled());
-      EvaluationSums of_window;  // added whole, so that ranges of windows add up alike
-      const int64_t last = window + windows_.length - 1;
-      for (int64_t row = window; row < last; row += logit_rows_) {
-        const int64_t rows = std::min(logit_rows_, last - row);
-        TERN_RETURN_IF_ERROR(AddLosses(streams, row, ids.subspan(row + 1, rows), of_window));
+      for (size_t i = 0; i < streams.size(); ++i) {
+        states[i] = streams[i].h.Rows(window, windows_.length);
       }
+      double kl = 0;
+      TERN_RETURN_IF_ERROR(losses_->Sum(states, ids.subspan(window, windows_.length), nll, kl));
+      // Added whole, so that ranges of windows add up alike.
       sums_.tokens += windows_.length - 1;
-      sums_.nll_full += of_window.nll_full;
-      sums_.nll_quantized += of_window.nll_quantized;
-      sums_.kl += of_window.kl;
+      for (size_t i = 0; i < streams.size(); ++i) sums_.*streams[i].nll += nll[i];
+      sums_.kl += kl;
       Advance(1);
-    }
-    return absl::OkStatus();
-  }
-
-  // The losses of the hidden states from `row` on, whose next tokens are `targets`.
-  absl::Status AddLosses(const std::vector<Stream>& streams, int64_t row,
-                         std::span<const int32_t> targets, EvaluationSums& sums) {
-    const auto rows = static_cast<int64_t>(targets.size());
-    std::vector<double> losses(rows);
-    for (size_t i = 0; i < streams.size(); ++i) {
-      const Tensor logits = logits_[i].Rows(0, rows);
-      TERN_RETURN_IF_ERROR(head_->Logits(streams[i].h.Rows(row, rows), logits));
-      TERN_RETURN_IF_ERROR(backend_.transformer().TokenLosses(logits, targets, losses));
-      for (const double loss : losses) sums.*streams[i].nll += loss;
-    }
-    if (streams.size() == 2) {
-      TERN_RETURN_IF_ERROR(backend_.transformer().KlDivergences(logits_[0].Rows(0, rows),
-                                                                logits_[1].Rows(0, rows), losses));
-      for (const double divergence : losses) sums.kl += divergence;
     }
     return absl::OkStatus();
   }
@@ -154,9 +116,7 @@ class Evaluation {
   const WeightSource& outer_;
   const EvaluatedWindows windows_;
   const EvaluationOptions& options_;
-  std::optional<LanguageHead> head_;
-  std::vector<Tensor> logits_;  // [logit_rows_, vocab] of each stream
-  int64_t logit_rows_ = 0;
+  std::optional<WindowLosses> losses_;
   int64_t done_ = 0, total_ = 0;
   EvaluationSums sums_;
 };

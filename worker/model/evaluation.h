@@ -3,20 +3,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 
 #include "absl/status/statusor.h"
 #include "worker/backend/backend.h"
 #include "worker/model/weight_source.h"
+#include "worker/model/window_losses.h"
 
 namespace tern {
-
-// Whole windows of `length` tokens, one after the other. Tern's protocol: no token is put before a
-// window; positions 0 … length - 2 predict the token after them.
-struct EvaluatedWindows {
-  std::span<const int32_t> ids;  // a multiple of length, which is at least 2
-  int64_t length;
-};
 
 // Which forward passes are compared; either may be null. What lies outside the blocks is the same
 // in both and is read from `full` where it is given.
