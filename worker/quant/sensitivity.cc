@@ -1,0 +1,273 @@
+#include "worker/quant/sensitivity.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/status_macros.h"
+#include "worker/model/block_weights.h"
+#include "worker/model/transformer_block.h"
+
+namespace tern {
+namespace {
+
+int64_t StateBytes(const ModelConfig& config, int64_t tokens) {
+  return tokens * config.hidden_size * SizeOf(ElementType::kF32);
+}
+
+// One forward pass: what block i - 1 and block i depart from the baseline by, if at all.
+struct Stream {
+  const BlockActivations* previous;
+  const BlockActivations* own;
+  int64_t leader;   // the first stream of the same `previous`: they are one up to block i
+  Tensor h;         // of the pass
+  double loss = 0;  // of all passes so far
+};
+
+class Measurement {
+ public:
+  Measurement(Backend& backend, const WeightSource& source, const EvaluatedWindows& windows,
+              const SensitivityProbes& probes, const SensitivityOptions& options)
+      : backend_(backend), source_(source), windows_(windows), probes_(probes), options_(options) {}
+
+  absl::StatusOr<Sensitivity> Run(CalibrationState& prefix) {
+    TERN_RETURN_IF_ERROR(CheckWindows(windows_));
+    if (probes_.block < 0 || probes_.block >= config().num_blocks ||
+        (probes_.block == 0 && !probes_.previous.empty())) {
+      return absl::InvalidArgumentError(absl::StrCat("sensitivity of block ", probes_.block, " of ",
+                                                     config().num_blocks,
+                                                     ", or of one before it: there is none"));
+    }
+    MakeStreams();
+    if (!CanGoOn(prefix)) prefix = CalibrationState();
+    CountSteps(prefix);
+    TERN_RETURN_IF_ERROR(AdvancePrefix(prefix));
+    const int64_t pass = std::min(
+        windows_.count(),
+        WindowsPerPass(windows_, config().hidden_size, StreamCount(), options_.memory.probe_bytes));
+    TERN_ASSIGN_OR_RETURN(
+        states_, backend_.Allocate(ElementType::kF32, StreamCount() * pass * windows_.length,
+                                   config().hidden_size));
+    for (int64_t first = 0; first < windows_.count(); first += pass) {
+      const int64_t count = std::min(pass, windows_.count() - first);
+      TERN_RETURN_IF_ERROR(RunPass(prefix, first, count));
+    }
+    return Result();
+  }
+
+ private:
+  const ModelConfig& config() const { return source_.config(); }
+  int64_t StreamCount() const { return static_cast<int64_t>(streams_.size()); }
+  // The first block that is not at the baseline in every stream.
+  int64_t FirstBlock() const { return std::max<int64_t>(0, probes_.block - 1); }
+
+  // The baseline, the candidates, and the pairs.
+  void MakeStreams() {
+    streams_.push_back({.previous = nullptr, .own = nullptr, .leader = 0, .h = {}});
+    for (const BlockActivations& own : probes_.candidates) {
+      streams_.push_back({.previous = nullptr, .own = &own, .leader = 0, .h = {}});
+    }
+    for (const BlockActivations& previous : probes_.previous) {
+      const int64_t leader = StreamCount();
+      for (const BlockActivations& own : probes_.candidates) {
+        streams_.push_back({.previous = &previous, .own = &own, .leader = leader, .h = {}});
+      }
+    }
+  }
+
+  bool IsLeader(int64_t stream) const { return streams_[stream].leader == stream; }
+
+  bool CanGoOn(const CalibrationState& prefix) const {
+    return !prefix.quantized.empty() && prefix.next_block <= FirstBlock() &&
+           prefix.window_length == windows_.length &&
+           prefix.tokens() == static_cast<int64_t>(windows_.ids.size());
+  }
+
+  // In windows that pass a block, or the head.
+  void CountSteps(const CalibrationState& prefix) {
+    int64_t leaders = 0;
+    for (int64_t i = 0; i < StreamCount(); ++i) leaders += IsLeader(i) ? 1 : 0;
+    const int64_t blocks = config().num_blocks - probes_.block;
+    total_ = windows_.count() *
+             (FirstBlock() - prefix.next_block + leaders * (probes_.block - FirstBlock()) +
+              StreamCount() * (blocks + 1));
+  }
+
+  absl::Status AdvancePrefix(CalibrationState& prefix) {
+    if (prefix.quantized.empty()) {
+      const CalibrationStreams one = {.full_precision = false,
+                                      .on_host = options_.memory.prefix_on_host};
+      TERN_ASSIGN_OR_RETURN(prefix,
+                            StartCalibration(backend_, source_, windows_.ids, windows_.length,
+                                             /*first_block=*/0, one, options_.cancelled));
+    }
+    while (prefix.next_block < FirstBlock()) {
+      TERN_ASSIGN_OR_RETURN(const BlockWeights weights,
+                            Load(prefix.next_block, prefix.next_block + 1));
+      TERN_RETURN_IF_ERROR(
+          AdvanceCalibration(backend_, config(), /*full=*/{}, weights, options_.cancelled, prefix));
+      Advance(windows_.count());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunPass(const CalibrationState& prefix, int64_t first_window, int64_t windows) {
+    const int64_t rows = windows * windows_.length;
+    const Tensor before = prefix.quantized.Rows(first_window * windows_.length, rows);
+    for (int64_t i = 0; i < StreamCount(); ++i) {
+      streams_[i].h = states_.Rows(i * rows, rows);
+      if (IsLeader(i)) TERN_RETURN_IF_ERROR(backend_.Copy(before, streams_[i].h));
+    }
+    if (probes_.block > 0) TERN_RETURN_IF_ERROR(RunPreviousBlock());
+    const bool last_pass = first_window + windows == windows_.count();
+    const auto after = [&](int64_t block) -> std::optional<int64_t> {
+      if (block + 1 < config().num_blocks) return block + 1;
+      return last_pass ? std::nullopt : std::optional(FirstBlock());
+    };
+    TERN_RETURN_IF_ERROR(RunOwnBlock(after(probes_.block)));
+    for (int64_t block = probes_.block + 1; block < config().num_blocks; ++block) {
+      TERN_ASSIGN_OR_RETURN(const BlockWeights weights, Load(block, after(block)));
+      TERN_ASSIGN_OR_RETURN(TransformerBlock transformer, Transformer(block));
+      TERN_RETURN_IF_ERROR(Forward(transformer, weights, states_.Rows(0, StreamCount() * rows)));
+    }
+    return AddLosses(windows_.Ids(first_window, windows));
+  }
+
+  // Once for each of its widths.
+  absl::Status RunPreviousBlock() {
+    const int64_t block = probes_.block - 1;
+    TERN_ASSIGN_OR_RETURN(const BlockWeights weights, Load(block, probes_.block));
+    TERN_ASSIGN_OR_RETURN(TransformerBlock transformer, Transformer(block));
+    for (int64_t i = 0; i < StreamCount(); ++i) {
+      if (!IsLeader(i)) continue;
+      TERN_RETURN_IF_ERROR(
+          Forward(transformer, With(streams_[i].previous, weights), streams_[i].h));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunOwnBlock(std::optional<int64_t> next) {
+    for (int64_t i = 0; i < StreamCount(); ++i) {
+      if (IsLeader(i)) continue;
+      TERN_RETURN_IF_ERROR(backend_.Copy(streams_[streams_[i].leader].h, streams_[i].h));
+    }
+    TERN_ASSIGN_OR_RETURN(const BlockWeights weights, Load(probes_.block, next));
+    TERN_ASSIGN_OR_RETURN(TransformerBlock transformer, Transformer(probes_.block));
+    for (const Stream& stream : streams_) {
+      TERN_RETURN_IF_ERROR(Forward(transformer, With(stream.own, weights), stream.h));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddLosses(std::span<const int32_t> ids) {
+    if (!losses_.has_value()) {
+      TERN_ASSIGN_OR_RETURN(losses_, WindowLosses::Load(backend_, source_, windows_.length));
+    }
+    for (Stream& stream : streams_) {
+      for (int64_t row = 0; row < stream.h.rows(); row += windows_.length) {
+        TERN_RETURN_IF_ERROR(CheckCancelled());
+        const Tensor h = stream.h.Rows(row, windows_.length);
+        double loss = 0, kl = 0;
+        TERN_RETURN_IF_ERROR(
+            losses_->Sum({&h, 1}, ids.subspan(row, windows_.length), {&loss, 1}, kl));
+        stream.loss += loss;
+        Advance(1);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  Sensitivity Result() const {
+    Sensitivity result;
+    result.tokens = windows_.count() * (windows_.length - 1);
+    for (const Stream& stream : streams_) {
+      if (stream.own == nullptr) {
+        result.baseline_loss = stream.loss;
+      } else {
+        result.probes.push_back(
+            {.previous_bits = stream.previous == nullptr ? 0 : stream.previous->bits,
+             .bits = stream.own->bits,
+             .loss = stream.loss});
+      }
+    }
+    return result;
+  }
+
+  absl::StatusOr<BlockWeights> Load(int64_t block, std::optional<int64_t> next) {
+    TERN_RETURN_IF_ERROR(CheckCancelled());
+    TERN_ASSIGN_OR_RETURN(BlockWeights weights, source_.Block(backend_, block));
+    if (options_.upcoming && next.has_value()) options_.upcoming(*next);
+    return weights;
+  }
+
+  static BlockWeights With(const BlockActivations* activations, const BlockWeights& weights) {
+    BlockWeights with = weights;
+    if (activations != nullptr) SetActivations(*activations, with);
+    return with;
+  }
+
+  absl::StatusOr<TransformerBlock> Transformer(int64_t block) {
+    return TransformerBlock::Create(backend_, config(), block, windows_.length);
+  }
+
+  absl::Status Forward(TransformerBlock& transformer, const BlockWeights& weights,
+                       const Tensor& h) {
+    const int64_t batch = transformer.BatchWindows() * windows_.length;
+    for (int64_t row = 0; row < h.rows(); row += batch) {
+      const int64_t rows = std::min(batch, h.rows() - row);
+      TERN_RETURN_IF_ERROR(CheckCancelled());
+      TERN_RETURN_IF_ERROR(transformer.Forward(weights, h.Rows(row, rows)));
+      Advance(rows / windows_.length);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckCancelled() const {
+    return options_.cancelled && options_.cancelled()
+               ? absl::CancelledError("measuring sensitivity was cancelled")
+               : absl::OkStatus();
+  }
+
+  void Advance(int64_t steps) {
+    done_ += steps;
+    if (options_.progress) options_.progress(done_, total_);
+  }
+
+  Backend& backend_;
+  const WeightSource& source_;
+  const EvaluatedWindows& windows_;
+  const SensitivityProbes& probes_;
+  const SensitivityOptions& options_;
+  std::vector<Stream> streams_;
+  Tensor states_;  // of all streams, one after the other
+  std::optional<WindowLosses> losses_;
+  int64_t done_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+SensitivityMemory ChooseSensitivityMemory(const Backend& backend, const ModelConfig& config,
+                                          int64_t tokens) {
+  SensitivityMemory memory;
+  const int64_t prefix = StateBytes(config, tokens);
+  const std::optional<DeviceMemory> device = backend.memory();
+  if (!device.has_value()) {
+    memory.probe_bytes = std::max(memory.probe_bytes, prefix);
+    return memory;
+  }
+  memory.prefix_on_host = prefix > device->total / 4;
+  memory.probe_bytes = (device->total - (memory.prefix_on_host ? 0 : prefix)) / 2;
+  return memory;
+}
+
+absl::StatusOr<Sensitivity> MeasureSensitivity(Backend& backend, const WeightSource& baseline,
+                                               const EvaluatedWindows& windows,
+                                               const SensitivityProbes& probes,
+                                               const SensitivityOptions& options,
+                                               CalibrationState& prefix) {
+  return Measurement(backend, baseline, windows, probes, options).Run(prefix);
+}
+
+}  // namespace tern
