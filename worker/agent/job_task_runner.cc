@@ -31,7 +31,9 @@ bool IsPermanent(const absl::Status& status) {
 JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics& metrics,
                              int threads, std::string worker_id)
     : inputs_(blobs),
-      tools_{backend, blobs, inputs_, ahead_, weights_, metrics, threads, std::move(worker_id)},
+      tools_{backend, blobs,    inputs_,
+             ahead_,  weights_, prefix_,
+             metrics, threads,  std::move(worker_id)},
       weights_(backend) {}
 
 TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
@@ -45,6 +47,7 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
     ahead_.Drop();
     weights_.Drop();
   }
+  if (!task.has_sensitivity()) prefix_.Drop();
   const absl::Status counting = CountPeakOf(task.job_uid());
   absl::StatusOr<TaskResult> result = counting.ok() ? Dispatch(task, progress) : counting;
   if (result.ok()) {
@@ -85,6 +88,7 @@ absl::Status JobTaskRunner::CountPeakOf(const std::string& job_uid) {
 void JobTaskRunner::Rest() {
   ahead_.Drop();
   weights_.Drop();
+  prefix_.Drop();
   inputs_.Clear();
   ReturnFreeMemory();
   if (const absl::Status released = tools_.backend.ReleaseUnused(); !released.ok()) {
@@ -105,6 +109,7 @@ absl::StatusOr<TaskResult> JobTaskRunner::Dispatch(const Task& task, TaskProgres
     case Task::kRotate:
       return RunRotate(tools_, task, progress);
     case Task::kSensitivity:
+      return RunSensitivity(tools_, task, progress);
     case Task::WORK_NOT_SET:
       break;
   }

@@ -39,6 +39,7 @@ class JobTaskRunner final : public TaskRunner {
   JobInputs inputs_;
   TaskTools tools_;
   WeightsAhead weights_;
+  SensitivityPrefix prefix_;
   BlockAhead ahead_;  // its work uses the others
 };
 
