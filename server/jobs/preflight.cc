@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kProcessBytes = 64 * kMiB;
 constexpr int64_t kEvaluationHiddenBytes = 512 * kMiB;
+constexpr int64_t kProbeHiddenBytes = 512 * kMiB;
 constexpr int64_t kLogitBytes = 256 * kMiB;
 // File headers, report, manifest, model card.
 constexpr int64_t kBytesPerBlockBesides = 64 << 10;
@@ -56,9 +57,14 @@ int64_t SensitivityBytes(const v1::QuantizationSpec& spec, const ModelConfig& co
   if (!RecipeOf(spec).mixed) return 0;
   const int64_t length = spec.calibration().sequence_length();
   const int64_t tokens = spec.calibration().samples() * length;
+  // The kept prefix; and as many probes' states at a time as the worker has room for.
+  const int64_t prefix = FloatBytes(tokens * config.hidden_size);
+  const auto below = static_cast<int64_t>(RecipeOf(spec).activation_bits.size()) - 1;
+  const int64_t streams = 1 + below + below * below;
+  const int64_t probes = std::min(streams * prefix, std::max(prefix, kProbeHiddenBytes));
+  const int64_t window = FloatBytes(streams * length * config.hidden_size);
   return layout.activation_bytes * 2 * BlockWeights(config) +
-         FloatBytes(config.vocab_size * config.hidden_size) +
-         FloatBytes(2 * tokens * config.hidden_size) +
+         FloatBytes(config.vocab_size * config.hidden_size) + prefix + std::max(probes, window) +
          std::min(kLogitBytes, FloatBytes(length * config.vocab_size)) +
          BatchMemory(config, length, layout);
 }
@@ -114,9 +120,9 @@ int64_t QuantizedParameters(const ModelConfig& config) {
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
                              const ComputeLayout& layout, bool states_on_host) {
   const int64_t process = layout.own_memory ? 0 : kProcessBytes;
-  return process + std::max({QuantizeBytes(spec, config, layout, states_on_host),
-                             SensitivityBytes(spec, config, layout),
-                             EvaluateBytes(spec, config, layout)});
+  return process +
+         std::max({QuantizeBytes(spec, config, layout, states_on_host),
+                   SensitivityBytes(spec, config, layout), EvaluateBytes(spec, config, layout)});
 }
 
 absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,

@@ -14,10 +14,10 @@
 #include "checkpoint/checkpoint_sizes.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/packed_digest.h"
-#include "checkpoint/safetensors_writer.h"
 #include "tests/temp_dir.h"
 #include "tests/unit/agent/blob_pieces.h"
 #include "tests/unit/agent/scripted_server.h"
+#include "tests/unit/agent/windows_blob.h"
 #include "tests/unit/checkpoint/status_matchers.h"
 #include "tests/unit/checkpoint/test_model.h"
 #include "worker/agent/server_channel.h"
@@ -37,23 +37,6 @@ constexpr int64_t kLength = 16;
 constexpr char kConfigOverrides[] =
     R"({"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3})";
 
-// input_ids [kWindows, kLength] as the server keeps them.
-std::vector<uint8_t> WindowsBlob() {
-  std::vector<int32_t> ids(kWindows * kLength);
-  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>((i * 7 + i / 5) % 16);
-  std::vector<uint8_t> bytes(ids.size() * 4);
-  std::memcpy(bytes.data(), ids.data(), bytes.size());
-  std::vector<uint8_t> file;
-  const absl::Status written =
-      WriteSafetensors({{"input_ids", DType::kI32, {kWindows, kLength}, bytes}}, {},
-                       [&](std::span<const uint8_t> piece) {
-                         file.insert(file.end(), piece.begin(), piece.end());
-                         return absl::OkStatus();
-                       });
-  EXPECT_THAT(written, IsOk());
-  return file;
-}
-
 // A worker without its lease loop, and a server that only keeps blobs: uploads are readable at
 // once, as if committed.
 class JobTaskRunnerTest : public testing::Test {
@@ -62,8 +45,8 @@ class JobTaskRunnerTest : public testing::Test {
       : stub_(WorkerService::NewStub(OpenServerChannel(server_.address()))),
         backend_(*CreateBackend("cpu", 2)) {
     WriteModel(model_.path(), SmallConfigJson(kConfigOverrides), DType::kBF16);
-    blobs_["inputs/calibration.safetensors"] = WindowsBlob();
-    blobs_["inputs/evaluation.safetensors"] = WindowsBlob();
+    blobs_["inputs/calibration.safetensors"] = WindowsBlob(kWindows, kLength);
+    blobs_["inputs/evaluation.safetensors"] = WindowsBlob(kWindows, kLength);
     server_.read_blob = [this](const ReadBlobRequest& request, ScriptedServer::ReadWriter& writer) {
       const std::lock_guard lock(mutex_);
       reads_.insert(request.path());

@@ -30,7 +30,7 @@ class SensitivityTest : public testing::Test {
   // magnitude.
   TernaryLayer Rounded(const BlockWeights& full, LinearKind kind) {
     const LinearShape shape = ShapeOf(config_, kind);
-    Rotation rotation = HadamardRotation(
+    StoredRotation rotation = HadamardRotation(
         RotationShapeOf(shape.rows, shape.cols, RotationFactorization::kBalanced), 7);
     const RotationFactors factors = UploadRotation(*backend_, rotation).value();
     const Tensor& weight = full.weight.at(kind);
@@ -57,9 +57,7 @@ class SensitivityTest : public testing::Test {
                 std::span(layer.trits)
                     .subspan(row * PackedTritBytes(shape.cols), PackedTritBytes(shape.cols)));
     }
-    layer.rotation = StoredRotation{.shape = {rotation.n1, rotation.n2},
-                                    .r1 = std::move(rotation.r1),
-                                    .r2 = std::move(rotation.r2)};
+    layer.rotation = std::move(rotation);
     return layer;
   }
 
