@@ -11,6 +11,8 @@ constexpr int64_t kFloatBytes = 4;
 
 // m × m: both moments, the inverse, two downdates, and what inverting and compensating take.
 constexpr int64_t kMatrices = 6;
+// Both moments in rotated space.
+constexpr int64_t kMatricesOfARotation = 2;
 // n × m, where the weights are on a device: a layer's weight as it is, without dead inputs, twice
 // as compensated, as stored, and its error.
 constexpr int64_t kWeightsOfALayer = 6;
@@ -36,12 +38,13 @@ BlockMemory QuantizeMemory(const ModelConfig& config, const CalibrationSize& cal
   }
   const int64_t copies = layout.own_memory ? 3 : 2;  // as it is, as quantized, the next block's
   const int64_t streams = calibration.both_streams ? 2 : 1;
+  const int64_t matrices = kMatrices + (calibration.rotated ? kMatricesOfARotation : 0);
   BlockMemory memory;
   memory.states =
       calibration.tokens * (kFloatBytes * streams * config.hidden_size +
                             layout.activation_bytes * config.num_heads * config.head_dim);
   memory.besides = layout.activation_bytes * copies * weights +
-                   kFloatBytes * kMatrices * widest * widest +
+                   kFloatBytes * matrices * widest * widest +
                    BatchMemory(config, calibration.window_length, layout);
   if (layout.own_memory) memory.besides += kFloatBytes * kWeightsOfALayer * largest;
   return memory;

@@ -21,7 +21,8 @@ inline constexpr ComputeLayout kCudaLayout = {
 struct CalibrationSize {
   int64_t tokens;
   int64_t window_length;
-  bool both_streams;  // quantized and full precision
+  bool both_streams;     // quantized and full precision
+  bool rotated = false;  // moments are there in rotated space too
 };
 
 // Bytes that quantizing a block takes at its peak.

@@ -32,7 +32,8 @@ int64_t QuantizeBytes(const v1::QuantizationSpec& spec, const ModelConfig& confi
   const int64_t length = spec.calibration().sequence_length();
   const CalibrationSize calibration = {.tokens = spec.calibration().samples() * length,
                                        .window_length = length,
-                                       .both_streams = RecipeOf(spec).two_streams};
+                                       .both_streams = RecipeOf(spec).two_streams,
+                                       .rotated = RecipeOf(spec).rotated()};
   const BlockMemory memory = QuantizeMemory(config, calibration, layout);
   return states_on_host ? memory.besides : memory.total();
 }

@@ -35,17 +35,23 @@ struct Reference {
   absl::Duration duration;
 };
 
-// An undisturbed run, made once.
+Reference RunUndisturbed(const v1::CreateQuantizationJobRequest& request) {
+  RunningService service({.local_workers = kWorkers});
+  const absl::Time start = absl::Now();
+  const v1::QuantizationJob job = service.AwaitEnd(service.Submit(request));
+  EXPECT_EQ(job.state(), v1::QuantizationJob::SUCCEEDED) << job.error().message();
+  EXPECT_EQ(service.BlocksStarted(), kSmallJobBlocks);
+  const absl::Duration duration = absl::Now() - start;
+  return Reference{service.DownloadedFiles(job.name()), duration};
+}
+
+// Undisturbed runs, each made once.
 const Reference& Undisturbed() {
-  static const Reference reference = [] {
-    RunningService service({.local_workers = kWorkers});
-    const absl::Time start = absl::Now();
-    const v1::QuantizationJob job = service.AwaitEnd(service.Submit(SmallJob(kShards)));
-    EXPECT_EQ(job.state(), v1::QuantizationJob::SUCCEEDED) << job.error().message();
-    EXPECT_EQ(service.BlocksStarted(), kSmallJobBlocks);
-    const absl::Duration duration = absl::Now() - start;
-    return Reference{service.DownloadedFiles(job.name()), duration};
-  }();
+  static const Reference reference = RunUndisturbed(SmallJob(kShards));
+  return reference;
+}
+const Reference& UndisturbedTwla() {
+  static const Reference reference = RunUndisturbed(SmallTwlaJob(kShards));
   return reference;
 }
 
@@ -55,7 +61,13 @@ class ChaosTest : public testing::Test {
   // again.
   void KillAtRandomInstants(RunningService& service, int redone,
                             const std::function<void()>& kill) {
-    const Reference& reference = Undisturbed();
+    KillAtRandomInstants(service, SmallJob(kShards), Undisturbed(), redone, kill);
+  }
+
+  void KillAtRandomInstants(RunningService& service,
+                            const v1::CreateQuantizationJobRequest& request,
+                            const Reference& reference, int redone,
+                            const std::function<void()>& kill) {
     const int seed = EnvironmentNumber("TERN_CHAOS_SEED", 1);
     std::mt19937 random(static_cast<uint32_t>(seed));
     for (int i = 0; i < EnvironmentNumber("TERN_CHAOS_KILLS", 2); ++i) {
@@ -63,7 +75,7 @@ class ChaosTest : public testing::Test {
       SCOPED_TRACE(testing::Message() << "seed " << seed << ", kill " << i << ", at " << share
                                       << " of " << reference.duration);
       const int started_before = service.BlocksStarted();
-      const std::string job_name = service.Submit(SmallJob(kShards));
+      const std::string job_name = service.Submit(request);
       absl::SleepFor(share * reference.duration);
       kill();
       const v1::QuantizationJob job = service.AwaitEnd(job_name);
@@ -94,6 +106,22 @@ TEST_F(ChaosTest, AllWorkers) {
 TEST_F(ChaosTest, TheServerAndItsWorkers) {
   RunningService service({.local_workers = kWorkers});
   KillAtRandomInstants(service, /*redone=*/kWorkers, [&] {
+    service.KillServer();
+    service.StartServer();
+  });
+}
+
+// Rotations, sensitivities and the choice of bits are lost and found again like blocks.
+TEST_F(ChaosTest, AllWorkersOfATwlaJob) {
+  RunningService service({.local_workers = kWorkers});
+  KillAtRandomInstants(service, SmallTwlaJob(kShards), UndisturbedTwla(), /*redone=*/kWorkers, [&] {
+    for (const pid_t worker : service.LocalWorkers()) kill(worker, SIGKILL);
+  });
+}
+
+TEST_F(ChaosTest, TheServerAndItsWorkersOfATwlaJob) {
+  RunningService service({.local_workers = kWorkers});
+  KillAtRandomInstants(service, SmallTwlaJob(kShards), UndisturbedTwla(), /*redone=*/kWorkers, [&] {
     service.KillServer();
     service.StartServer();
   });

@@ -238,4 +238,15 @@ v1::CreateQuantizationJobRequest SmallJob(int shards) {
   return request;
 }
 
+v1::CreateQuantizationJobRequest SmallTwlaJob(int shards) {
+  v1::CreateQuantizationJobRequest request = SmallJob(shards);
+  v1::TwlaMethod& method =
+      *request.mutable_quantization_job()->mutable_spec()->mutable_twla();  // in place of the other
+  method.set_rotation_steps(10);
+  method.mutable_mixed_activations()->add_candidates(4);
+  method.mutable_mixed_activations()->add_candidates(8);
+  method.mutable_mixed_activations()->set_average_bits(6);
+  return request;
+}
+
 }  // namespace tern

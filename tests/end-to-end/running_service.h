@@ -86,6 +86,8 @@ class RunningService {
 // task. Equal requests must give equal digests.
 v1::CreateQuantizationJobRequest SmallJob(int shards);
 inline constexpr int kSmallJobBlocks = 4;
+// The same by TWLA: rotations are learned and bits of activations chosen.
+v1::CreateQuantizationJobRequest SmallTwlaJob(int shards);
 
 // Path of a program that was built beside the tests.
 std::string Program(const std::string& name);

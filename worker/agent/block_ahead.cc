@@ -64,9 +64,9 @@ std::optional<absl::StatusOr<ComputedBlock>> BlockAhead::Take(const Key& key,
     const TaskProgress::Snapshot snapshot = work_->progress.snapshot();
     progress.Show(snapshot.stage, snapshot.fraction);
   }
-  absl::StatusOr<ComputedBlock> computed = work_->result.get();
-  Drop();
-  return computed;
+  auto result = std::move(work_->result);
+  Drop();  // before get, which throws what the work threw
+  return result.get();
 }
 
 void BlockAhead::Drop() {

@@ -42,6 +42,12 @@ absl::StatusOr<TaskResult> RunEvaluate(TaskTools& tools, const Task& task, TaskP
 
   TERN_ASSIGN_OR_RETURN(std::vector<BlockActivations> activations,
                         ActivationsOf(task.evaluate().activations()));
+  if (!activations.empty() &&
+      static_cast<int64_t>(activations.size()) != model->config().num_blocks) {
+    return absl::InvalidArgumentError(absl::StrCat("activations: of ", activations.size(),
+                                                   " blocks, and the model has ",
+                                                   model->config().num_blocks));
+  }
   const auto full = FullPrecisionWeights(*model);
   const auto quantized = QuantizedWeights(
       *model,

@@ -13,6 +13,8 @@ namespace {
 using tern::worker::v1::Task;
 using tern::worker::v1::TaskResult;
 
+constexpr int kRestsOfAHeldState = 10;  // of up to half a minute each
+
 bool IsPermanent(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kDataLoss:
@@ -48,6 +50,7 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
     weights_.Drop();
   }
   if (!task.has_sensitivity()) prefix_.Drop();
+  rests_ = 0;
   const absl::Status counting = CountPeakOf(task.job_uid());
   absl::StatusOr<TaskResult> result = counting.ok() ? Dispatch(task, progress) : counting;
   if (result.ok()) {
@@ -86,7 +89,12 @@ absl::Status JobTaskRunner::CountPeakOf(const std::string& job_uid) {
 }
 
 void JobTaskRunner::Rest() {
-  ahead_.Drop();
+  // A state that is held may wait for rotations that others find, but not for ever.
+  if (++rests_ > kRestsOfAHeldState) {
+    ahead_.Drop();
+  } else {
+    ahead_.StopWork();
+  }
   weights_.Drop();
   prefix_.Drop();
   inputs_.Clear();

@@ -36,6 +36,7 @@ class JobTaskRunner final : public TaskRunner {
   absl::Status CountPeakOf(const std::string& job_uid);
 
   std::string job_uid_;  // of the task before
+  int rests_ = 0;        // since then
   JobInputs inputs_;
   TaskTools tools_;
   WeightsAhead weights_;

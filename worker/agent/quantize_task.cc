@@ -133,11 +133,13 @@ class BlockTask {
   absl::StatusOr<TaskResult> Run() {
     TERN_ASSIGN_OR_RETURN(options_, MethodOptions(task_.spec()));
     TERN_ASSIGN_OR_RETURN(model_, tools_.inputs.Model(task_, tools_.threads, progress_));
-    if (task_.quantize().shard_goes_on()) tools_.weights.Start(model_, block_ + 1);
-    TERN_ASSIGN_OR_RETURN(ComputedBlock computed, Compute());
     if (task_.quantize().shard_goes_on()) {
-      TERN_RETURN_IF_ERROR(ComputeNext(std::move(computed.state)));
+      tools_.weights.Start(model_, block_ + 1);
+    } else {
+      tools_.weights.KeepOnly(model_, block_);
     }
+    TERN_ASSIGN_OR_RETURN(ComputedBlock computed, Compute());
+    if (task_.quantize().shard_goes_on()) ComputeNext(std::move(computed.state));
     if (absl::Status uploaded = Upload(computed.quantized.layers); !uploaded.ok()) {
       tools_.ahead.Drop();
       return uploaded;
@@ -180,22 +182,22 @@ class BlockTask {
     return rotations;
   }
 
-  absl::Status ComputeNext(CalibrationState state) {
-    TERN_ASSIGN_OR_RETURN(std::optional<BlockRotations> rotations, Rotations(block_ + 1));
-    if (!rotations.has_value()) {
+  void ComputeNext(CalibrationState state) {
+    absl::StatusOr<std::optional<BlockRotations>> rotations = Rotations(block_ + 1);
+    // What is wrong with them is the next block's to say.
+    if (!rotations.ok() || !rotations->has_value()) {
       tools_.ahead.Hold(Key(block_ + 1), std::move(state));
-      return absl::OkStatus();
+      return;
     }
     // A computation ahead outlives this task, not the runner that owns both it and the tools.
     auto held = std::make_shared<CalibrationState>(std::move(state));
     tools_.ahead.Start(
         Key(block_ + 1), [&tools = tools_, task = task_, model = model_, options = options_,
-                          rotations = *std::move(rotations), block = block_ + 1,
+                          rotations = **std::move(rotations), block = block_ + 1,
                           held = std::move(held)](TaskProgress& progress) {
           return BlockComputation(tools, task, model, options, rotations, block, progress)
               .Run(std::move(*held));
         });
-    return absl::OkStatus();
   }
 
   absl::Status Upload(const BlockLayers& layers) {

@@ -24,6 +24,13 @@ void WeightsAhead::Start(std::shared_ptr<const ModelFolder> model, int64_t block
   readings_.emplace(block, Reading{std::move(model), std::move(weights)});
 }
 
+void WeightsAhead::KeepOnly(const std::shared_ptr<const ModelFolder>& model, int64_t block) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(readings_, [&](const auto& reading) {
+    return reading.second.model != model || reading.first != block;
+  });
+}
+
 absl::StatusOr<BlockWeights> WeightsAhead::Take(const std::shared_ptr<const ModelFolder>& model,
                                                 int64_t block) {
   std::optional<Reading> reading;
@@ -35,8 +42,11 @@ absl::StatusOr<BlockWeights> WeightsAhead::Take(const std::shared_ptr<const Mode
     }
   }
   if (!reading.has_value() || reading->model != model) return LoadBlock(backend_, *model, block);
-  TERN_ASSIGN_OR_RETURN(BlockWeights weights, reading->weights.get());
-  TERN_RETURN_IF_ERROR(UseAsActivations(backend_, weights));
+  absl::StatusOr<BlockWeights> weights = reading->weights.get();
+  // There was no room beside the block before, which is done now.
+  if (absl::IsResourceExhausted(weights.status())) return LoadBlock(backend_, *model, block);
+  TERN_RETURN_IF_ERROR(weights.status());
+  TERN_RETURN_IF_ERROR(UseAsActivations(backend_, *weights));
   return weights;
 }
 

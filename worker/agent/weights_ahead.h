@@ -27,6 +27,9 @@ class WeightsAhead {
   // waiting to be taken, and everything else is dropped.
   void Start(std::shared_ptr<const ModelFolder> model, int64_t block);
 
+  // Drops everything but this block.
+  void KeepOnly(const std::shared_ptr<const ModelFolder>& model, int64_t block);
+
   // The block's weights: waits for them where they are being read, and else reads them. Called by
   // the thread that uses the backend.
   absl::StatusOr<BlockWeights> Take(const std::shared_ptr<const ModelFolder>& model, int64_t block);

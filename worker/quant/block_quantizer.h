@@ -40,7 +40,8 @@ struct QuantizedBlock {
 // state.full_precision (which must then be there) runs beside it with `weights` as they are.
 //
 // Memory beside weights and state: one tensor of attention outputs for all tokens, activations of
-// TransformerBlock::BatchWindows() windows, and six m × m matrices for the widest input m.
+// TransformerBlock::BatchWindows() windows, and for the widest input m six m × m
+// matrices, eight where layers are rotated.
 //
 // Results depend on the arguments alone. After an error, CANCELLED included, the state is of no
 // use.

@@ -90,7 +90,10 @@ absl::StatusOr<Tensor> BlockStreams::QuantizedInput(LinearKind set, int64_t batc
     TERN_ASSIGN_OR_RETURN(const Tensor a, Load(attention_states_, attention_output_, batch));
     TERN_RETURN_IF_ERROR(block_.AddAttentionOutput(weights, a, h));
     TERN_RETURN_IF_ERROR(quantized_states_.Store());
-    if (batch == batches() - 1) attention_output_ = Tensor();
+    if (batch == batches() - 1) {
+      attention_output_ = Tensor();
+      attention_states_.Release();
+    }
     const Tensor x = Slice(quantized_input_, 0, h.rows(), h.cols());
     TERN_RETURN_IF_ERROR(block_.MlpInput(weights, h, x));
     return x;
@@ -126,7 +129,10 @@ absl::Status BlockStreams::KeepMlpActivation() {
   // What quantizing the layer takes beside them.
   const int64_t matrices = kMatricesOfALayer * mlp_width_ * mlp_width_ * SizeOf(ElementType::kF32);
   if (memory->total - memory->used < activations + matrices) return absl::OkStatus();
-  TERN_ASSIGN_OR_RETURN(mlp_activation_, backend_->Allocate(type, state_->tokens(), mlp_width_));
+  absl::StatusOr<Tensor> kept = backend_->Allocate(type, state_->tokens(), mlp_width_);
+  // The device had less to spare than it said: they are computed again then.
+  if (absl::IsResourceExhausted(kept.status())) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(mlp_activation_, std::move(kept));
   return absl::OkStatus();
 }
 

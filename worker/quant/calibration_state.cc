@@ -59,8 +59,9 @@ CalibrationStreams ChooseStreams(const Backend& backend, const ModelConfig& conf
     const ComputeLayout layout = {.activation_bytes = SizeOf(backend.activation_type()),
                                   .batch_tokens = backend.batch_tokens(),
                                   .own_memory = true};
-    const BlockMemory needed =
-        QuantizeMemory(config, {tokens, window_length, streams.full_precision}, layout);
+    const BlockMemory needed = QuantizeMemory(
+        config, {tokens, window_length, streams.full_precision, options.rotation.has_value()},
+        layout);
     streams.on_host = needed.total() > memory->total;
   }
   return streams;

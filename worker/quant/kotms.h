@@ -38,9 +38,10 @@ struct LearnedRotation {
 // as many again; beside them about 16·(n1³ + n2³) for the Cayley transforms and their gradients, a
 // sixteenth of the former with released factors, and about a dozen passes over n·m floats.
 //
-// INVALID_ARGUMENT for options out of range, and when the loss ends not finite or above its start:
-// the message says what to change. CANCELLED when `cancelled` (may be empty) returns true; it is
-// asked before every step. Thread-compatible. Results depend on the arguments alone.
+// INVALID_ARGUMENT for options out of range, and when the loss ends not finite or above its start
+// by more than the factors' rounding: the message says what to change. CANCELLED when `cancelled`
+// (may be empty) returns true; it is asked before every step. Thread-compatible. Results depend on
+// the arguments alone.
 absl::StatusOr<LearnedRotation> LearnRotation(Backend& backend, const Tensor& weight,
                                               const RotationShape& shape,
                                               const KotmsOptions& options,

@@ -24,6 +24,12 @@ absl::StatusOr<Tensor> StateBatch::Load(const Tensor& states, int64_t first, int
   return batch;
 }
 
+void StateBatch::Release() {
+  rows_ = Tensor();
+  staged_ = Tensor();
+  buffer_ = Tensor();
+}
+
 absl::Status StateBatch::Store() {
   return on_host_ ? backend_->Copy(staged_, rows_) : absl::OkStatus();
 }

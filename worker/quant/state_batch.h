@@ -25,6 +25,8 @@ class StateBatch {
   absl::StatusOr<Tensor> Claim(const Tensor& states, int64_t first, int64_t count);
   // Brings what was changed since the last Load or Claim back to where it belongs.
   absl::Status Store();
+  // Lets go of the tensor and of the memory for its batches; what was handed out stays.
+  void Release();
 
  private:
   Backend* backend_;
