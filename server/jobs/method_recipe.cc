@@ -5,7 +5,7 @@ namespace {
 
 using v1::Pt2LlmMethod;
 
-MethodRecipe RecipeOf(const Pt2LlmMethod& method) {
+MethodRecipe Pt2LlmRecipe(const Pt2LlmMethod& method) {
   MethodRecipe recipe;
   recipe.group_size = method.group_size();
   recipe.permuted = method.reorder() != Pt2LlmMethod::REORDER_NONE;
@@ -13,7 +13,7 @@ MethodRecipe RecipeOf(const Pt2LlmMethod& method) {
   return recipe;
 }
 
-MethodRecipe RecipeOf(const v1::TwlaMethod& method) {
+MethodRecipe TwlaRecipe(const v1::TwlaMethod& method) {
   MethodRecipe recipe;
   recipe.group_size = method.group_size();
   recipe.permuted = method.reorder() != Pt2LlmMethod::REORDER_NONE;
@@ -34,7 +34,7 @@ MethodRecipe RecipeOf(const v1::TwlaMethod& method) {
 }  // namespace
 
 MethodRecipe RecipeOf(const v1::QuantizationSpec& spec) {
-  return spec.has_twla() ? RecipeOf(spec.twla()) : RecipeOf(spec.pt2llm());
+  return spec.has_twla() ? TwlaRecipe(spec.twla()) : Pt2LlmRecipe(spec.pt2llm());
 }
 
 }  // namespace tern

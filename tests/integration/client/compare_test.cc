@@ -43,7 +43,7 @@ Outcome Compare(const ScriptedServer& server, const std::vector<std::string>& mo
   return RunTern(words);
 }
 
-std::string FileText(const std::string& path) {
+std::string ContentOf(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
@@ -109,8 +109,8 @@ TEST(CompareTest, JsonAndFilesSayTheSame) {
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[2]["name"], "b");
   EXPECT_EQ(rows[2]["perplexity"], 60);
-  EXPECT_EQ(FileText(dir.File("table.json")), run.out);
-  EXPECT_THAT(FileText(dir.File("table.md")), HasSubstr("| b | 60.000 |"));
+  EXPECT_EQ(ContentOf(dir.File("table.json")), run.out);
+  EXPECT_THAT(ContentOf(dir.File("table.md")), HasSubstr("| b | 60.000 |"));
 }
 
 TEST(CompareTest, NothingIsStartedWhenOneSpecIsRefused) {
