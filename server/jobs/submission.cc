@@ -23,6 +23,8 @@
 #include "server/jobs/job_names.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/job_view.h"
+#include "server/jobs/layer_rotations.h"
+#include "server/jobs/method_recipe.h"
 #include "server/jobs/planner.h"
 #include "server/jobs/preflight.h"
 #include "server/jobs/random_id.h"
@@ -35,6 +37,7 @@ namespace {
 using v1::CreateQuantizationJobRequest;
 
 constexpr size_t kMaxRequestIdBytes = 64;
+constexpr int64_t kLargestRotationFactor = 8192;
 
 // Of what the request asks for and nothing else: equal for requests that make the same job, however
 // they spell it.
@@ -67,6 +70,24 @@ absl::Status CheckRequest(const CreateQuantizationJobRequest& request) {
   }
   TERN_RETURN_IF_ERROR(ValidateLabels(request.quantization_job()));
   return ValidateSpec(request.quantization_job().spec());
+}
+
+// Factors of a rotation that nobody could make in reasonable time: models whose widths have a large
+// prime factor.
+absl::Status CheckRotations(const v1::QuantizationSpec& spec, const ModelConfig& config) {
+  const MethodRecipe recipe = RecipeOf(spec);
+  if (!recipe.rotated()) return absl::OkStatus();
+  for (const LinearKind kind : LinearKinds()) {
+    const LinearShape layer = ShapeOf(config, kind);
+    const RotationShape rotation = ShapeOfRotation(recipe, layer);
+    if (std::max(rotation.n1, rotation.n2) <= kLargestRotationFactor) continue;
+    return InvalidField(
+        "quantization_job.spec.twla.rotation",
+        absl::StrCat(LinearModule(kind), " has ", layer.cols,
+                     " inputs, whose rotation would be of ", rotation.n1, " by ", rotation.n2,
+                     "; at most ", kLargestRotationFactor, " are supported: set it to none"));
+  }
+  return absl::OkStatus();
 }
 
 // OK while no worker is connected: one may come.
@@ -125,6 +146,7 @@ struct NewJob {
 absl::StatusOr<NewJob> Prepare(const JobsContext& context,
                                const CreateQuantizationJobRequest& request,
                                const SubmittedInputs& inputs) {
+  TERN_RETURN_IF_ERROR(CheckRotations(inputs.spec, inputs.model->config()));
   NewJob job;
   job.tasks = PlanTasks(inputs.spec, inputs.model->config());
   *job.document.mutable_spec() = inputs.spec;

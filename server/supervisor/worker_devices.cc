@@ -1,31 +1,49 @@
 #include "server/supervisor/worker_devices.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace tern {
 namespace {
 
 constexpr size_t kLongestAnswer = 4096;
+// A driver that hangs is not waited for.
+constexpr absl::Duration kLongestWait = absl::Seconds(60);
 
-std::string ReadAll(int file) {
+struct Answer {
   std::string text;
+  bool complete = false;  // false: there was no more time
+};
+
+Answer ReadAll(int file) {
+  const absl::Time deadline = absl::Now() + kLongestWait;
+  Answer answer;
+  std::string& text = answer.text;
   char buffer[256];
   while (text.size() < kLongestAnswer) {
+    pollfd readable = {.fd = file, .events = POLLIN, .revents = 0};
+    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+    if (left <= 0 || poll(&readable, 1, static_cast<int>(left)) == 0) return answer;
     const ssize_t got = read(file, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     text.append(buffer, static_cast<size_t>(got));
   }
-  return text;
+  answer.complete = true;
+  return answer;
 }
 
 }  // namespace
@@ -42,15 +60,16 @@ absl::StatusOr<int> CountCudaDevicesOf(const std::string& worker_binary) {
   const int error = posix_spawn(&pid, worker_binary.c_str(), &files, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&files);
   close(answer[1]);
-  const std::string text = error == 0 ? ReadAll(answer[0]) : "";
+  const Answer said = error == 0 ? ReadAll(answer[0]) : Answer();
   close(answer[0]);
   if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("run ", worker_binary));
 
+  if (!said.complete) kill(pid, SIGKILL);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   int count = 0;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && absl::SimpleAtoi(text, &count) &&
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && absl::SimpleAtoi(said.text, &count) &&
       count >= 0) {
     return count;
   }

@@ -44,9 +44,7 @@ class Measurement {
     if (!CanGoOn(prefix)) prefix = CalibrationState();
     CountSteps(prefix);
     TERN_RETURN_IF_ERROR(AdvancePrefix(prefix));
-    const int64_t pass = std::min(
-        windows_.count(),
-        WindowsPerPass(windows_, config().hidden_size, StreamCount(), options_.memory.probe_bytes));
+    const int64_t pass = PassWindows();
     TERN_ASSIGN_OR_RETURN(
         states_, backend_.Allocate(ElementType::kF32, StreamCount() * pass * windows_.length,
                                    config().hidden_size));
@@ -60,6 +58,16 @@ class Measurement {
  private:
   const ModelConfig& config() const { return source_.config(); }
   int64_t StreamCount() const { return static_cast<int64_t>(streams_.size()); }
+  // Windows of a pass. Where a row's bits depend on the rows beside it a pass is whole batches,
+  // each stream's by itself, so that no bit depends on how much memory there is.
+  int64_t PassWindows() const {
+    const int64_t fit =
+        WindowsPerPass(windows_, config().hidden_size, StreamCount(), options_.memory.probe_bytes);
+    if (!backend_.memory().has_value()) return std::min(windows_.count(), fit);
+    const int64_t batch = std::max<int64_t>(1, backend_.batch_tokens() / windows_.length);
+    return std::min(windows_.count(), std::max(batch, fit / batch * batch));
+  }
+
   // The first block that is not at the baseline in every stream.
   int64_t FirstBlock() const { return std::max<int64_t>(0, probes_.block - 1); }
 
@@ -130,7 +138,9 @@ class Measurement {
     for (int64_t block = probes_.block + 1; block < config().num_blocks; ++block) {
       TERN_ASSIGN_OR_RETURN(const BlockWeights weights, Load(block, after(block)));
       TERN_ASSIGN_OR_RETURN(TransformerBlock transformer, Transformer(block));
-      TERN_RETURN_IF_ERROR(Forward(transformer, weights, states_.Rows(0, StreamCount() * rows)));
+      for (const Stream& stream : streams_) {
+        TERN_RETURN_IF_ERROR(Forward(transformer, weights, stream.h));
+      }
     }
     return AddLosses(windows_.Ids(first_window, windows));
   }

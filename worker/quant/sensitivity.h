@@ -64,8 +64,8 @@ struct SensitivityOptions {
 // brought to the block before `probes.block`, from where it stands or, where that is too far, anew.
 // After an error it is of no use.
 //
-// On the CPU the bits of a loss are those of Evaluate with the same activations, and depend neither
-// on the prefix nor on the memory; elsewhere they do not depend on the prefix.
+// The bits of a loss depend neither on the prefix nor on the memory; on the CPU they are those of
+// Evaluate with the same activations.
 //
 // Memory: the prefix, the probes' states, one block's weights, the head, 128 MiB of logits at most.
 // INVALID_ARGUMENT: windows of another shape, token ids outside the vocabulary, no such block.

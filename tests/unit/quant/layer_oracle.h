@@ -20,8 +20,7 @@ struct OracleLayer {
 
 // `static_scores` decide the order of columns, unless options.reorder is kSsr.
 OracleLayer QuantizeByOracle(const Matrix& weight, const Matrix& hessian, const Matrix& cross,
-                             const QuantRecipe& options,
-                             const std::vector<double>& static_scores);
+                             const QuantRecipe& options, const std::vector<double>& static_scores);
 
 }  // namespace tern
 
