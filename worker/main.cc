@@ -132,7 +132,7 @@ absl::Status Serve(const WorkerOptions& options, ShutdownSignal& signal, Backend
        {"memory_bytes", identity.memory_bytes()},
        {"metrics_port", page->port()},
        {"version", kVersion}});
-  const absl::Status ended = RunUntilSignalled(options, signal, loop);
+  absl::Status ended = RunUntilSignalled(options, signal, loop);
   Log(LogLevel::kInfo, "stopped");
   return ended;
 }
