@@ -13,8 +13,11 @@ struct ComputeLayout {
   int64_t batch_tokens;      // that pass a block at a time, at least one window
   bool own_memory;           // the device's own: weights are copied there, the next block's ahead
 };
+// Enough rows for the products to reach their rate.
 inline constexpr ComputeLayout kCpuLayout = {
     .activation_bytes = 4, .batch_tokens = 4096, .own_memory = false};
+// Products of this many rows reach their rate, and a batch's activations of a 7B model take about a
+// gigabyte.
 inline constexpr ComputeLayout kCudaLayout = {
     .activation_bytes = 2, .batch_tokens = 16384, .own_memory = true};
 

@@ -105,6 +105,11 @@ double OrthogonalityError(std::span<const uint16_t> factor, int64_t n) {
   return error;
 }
 
+double OrthogonalityError(const StoredRotation& rotation) {
+  return std::max(OrthogonalityError(rotation.r1, rotation.shape.n1),
+                  OrthogonalityError(rotation.r2, rotation.shape.n2));
+}
+
 RotationFold::RotationFold(const StoredRotation& rotation)
     : n1_(rotation.shape.n1),
       n2_(rotation.shape.n2),

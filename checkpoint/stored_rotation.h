@@ -23,6 +23,8 @@ struct StoredRotation {
 
 // max |r·rᵀ - I| of a factor r[n,n] of finite fp16 values.
 double OrthogonalityError(std::span<const uint16_t> factor, int64_t n);
+// The greater of both factors'.
+double OrthogonalityError(const StoredRotation& rotation);
 
 // The most that a factor which was orthogonal before it was rounded may err by. Rounding to fp16
 // moves r_ij by at most 2⁻¹¹·|r_ij| (2⁻²⁵ where that is subnormal), so an element of r·rᵀ by

@@ -37,7 +37,6 @@ namespace {
 using v1::CreateQuantizationJobRequest;
 
 constexpr size_t kMaxRequestIdBytes = 64;
-constexpr int64_t kLargestRotationFactor = 8192;
 
 // Of what the request asks for and nothing else: equal for requests that make the same job, however
 // they spell it.
@@ -70,24 +69,6 @@ absl::Status CheckRequest(const CreateQuantizationJobRequest& request) {
   }
   TERN_RETURN_IF_ERROR(ValidateLabels(request.quantization_job()));
   return ValidateSpec(request.quantization_job().spec());
-}
-
-// Factors of a rotation that nobody could make in reasonable time: models whose widths have a large
-// prime factor.
-absl::Status CheckRotations(const v1::QuantizationSpec& spec, const ModelConfig& config) {
-  const MethodRecipe recipe = RecipeOf(spec);
-  if (!recipe.rotated()) return absl::OkStatus();
-  for (const LinearKind kind : LinearKinds()) {
-    const LinearShape layer = ShapeOf(config, kind);
-    const RotationShape rotation = ShapeOfRotation(recipe, layer);
-    if (std::max(rotation.n1, rotation.n2) <= kLargestRotationFactor) continue;
-    return InvalidField(
-        "quantization_job.spec.twla.rotation",
-        absl::StrCat(LinearModule(kind), " has ", layer.cols,
-                     " inputs, whose rotation would be of ", rotation.n1, " by ", rotation.n2,
-                     "; at most ", kLargestRotationFactor, " are supported: set it to none"));
-  }
-  return absl::OkStatus();
 }
 
 // OK while no worker is connected: one may come.
@@ -146,7 +127,7 @@ struct NewJob {
 absl::StatusOr<NewJob> Prepare(const JobsContext& context,
                                const CreateQuantizationJobRequest& request,
                                const SubmittedInputs& inputs) {
-  TERN_RETURN_IF_ERROR(CheckRotations(inputs.spec, inputs.model->config()));
+  TERN_RETURN_IF_ERROR(CheckRotations(RecipeOf(inputs.spec), inputs.model->config()));
   NewJob job;
   job.tasks = PlanTasks(inputs.spec, inputs.model->config());
   *job.document.mutable_spec() = inputs.spec;

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/backend/device.h"
+#include "tests/benchmarks/device_timing.h"
 #include "worker/quant/layer_quantizer.h"
 
 namespace tern {
@@ -22,26 +22,6 @@ constexpr int64_t kGroup = 128;
 void CountFlops(benchmark::State& state, double flops) {
   state.counters["GFLOP/s"] = benchmark::Counter(
       flops / 1e9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
-}
-
-std::unique_ptr<Backend> BenchmarkBackend() {
-  const char* device = std::getenv("TERN_BENCHMARK_DEVICE");
-  return CreateBackend(device == nullptr ? "cpu" : device, 2).value();
-}
-
-// Times `work` on the backend, queue and all.
-template <typename Work>
-void Time(benchmark::State& state, Backend& backend, Work work) {
-  if (const absl::Status warm_up = work(); !warm_up.ok()) {
-    state.SkipWithError(warm_up.ToString().c_str());
-    return;
-  }
-  for (auto _ : state) {
-    const Backend::Mark start = backend.Now().value();
-    work().IgnoreError();
-    const Backend::Mark end = backend.Now().value();
-    state.SetIterationTime(backend.Seconds(start, end).value());
-  }
 }
 
 // A layer of n × m weights and plausible moments of its inputs.

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "checkpoint/rotation_shape.h"
-#include "worker/backend/device.h"
+#include "tests/benchmarks/device_timing.h"
 #include "worker/quant/kotms.h"
 
 namespace tern {
@@ -26,27 +26,6 @@ void CountFlops(benchmark::State& state, double flops) {
   if (const char* peak = std::getenv("TERN_BENCHMARK_PEAK"); peak != nullptr) {
     state.counters["of peak"] =
         benchmark::Counter(all / std::atof(peak), benchmark::Counter::kIsRate);
-  }
-}
-
-std::unique_ptr<Backend> RotationBackend() {
-  // TERN_BENCHMARK_DEVICE: cpu, cuda:N
-  const char* device = std::getenv("TERN_BENCHMARK_DEVICE");
-  return CreateBackend(device == nullptr ? "cpu" : device, 2).value();
-}
-
-// Times `work` on the backend, queue and all.
-template <typename Work>
-void TimeRotation(benchmark::State& state, Backend& backend, Work work) {
-  if (const absl::Status warm_up = work(); !warm_up.ok()) {
-    state.SkipWithError(warm_up.ToString().c_str());
-    return;
-  }
-  for (auto _ : state) {
-    const Backend::Mark start = backend.Now().value();
-    work().IgnoreError();
-    const Backend::Mark end = backend.Now().value();
-    state.SetIterationTime(backend.Seconds(start, end).value());
   }
 }
 
@@ -84,7 +63,7 @@ class RotatedWeight {
 
   const int64_t n, m;
   const RotationShape shape;
-  const std::unique_ptr<Backend> backend = RotationBackend();
+  const std::unique_ptr<Backend> backend = BenchmarkBackend();
 
  private:
   Tensor New(int64_t rows, int64_t cols) {
@@ -118,8 +97,8 @@ void LayerShapes(benchmark::internal::Benchmark* benchmark) {
 
 void BM_RotateRows(benchmark::State& state) {
   RotatedWeight weight(state);
-  TimeRotation(state, *weight.backend,
-               [&] { return weight.ops().RotateRows(weight.w, weight.r1, weight.r2, weight.y); });
+  Time(state, *weight.backend,
+       [&] { return weight.ops().RotateRows(weight.w, weight.r1, weight.r2, weight.y); });
   CountFlops(state, weight.Flops());
   CountBytes(state, 2 * weight.Bytes());
 }
@@ -131,8 +110,7 @@ void BM_RotateActivations(benchmark::State& state) {
   const Tensor x =
       weight.backend->Allocate(weight.backend->activation_type(), weight.n, weight.m).value();
   weight.backend->Convert(weight.w, x).IgnoreError();
-  TimeRotation(state, *weight.backend,
-               [&] { return weight.ops().RotateRows(x, weight.r1, weight.r2, x); });
+  Time(state, *weight.backend, [&] { return weight.ops().RotateRows(x, weight.r1, weight.r2, x); });
   CountFlops(state, weight.Flops());
   CountBytes(state, 2.0 * static_cast<double>(x.bytes()));
 }
@@ -140,22 +118,22 @@ BENCHMARK(BM_RotateActivations)->Apply(LayerShapes);
 
 void BM_Cayley(benchmark::State& state) {
   RotatedWeight weight(state);
-  TimeRotation(state, *weight.backend, [&] { return weight.ops().Cayley(weight.s2, weight.r2); });
+  Time(state, *weight.backend, [&] { return weight.ops().Cayley(weight.s2, weight.r2); });
   state.counters["n2"] = static_cast<double>(weight.shape.n2);
 }
 BENCHMARK(BM_Cayley)->Apply(LayerShapes);
 
 void BM_CayleyGradient(benchmark::State& state) {
   RotatedWeight weight(state);
-  TimeRotation(state, *weight.backend,
-               [&] { return weight.ops().CayleyGradient(weight.r2, weight.r2, weight.d_r2); });
+  Time(state, *weight.backend,
+       [&] { return weight.ops().CayleyGradient(weight.r2, weight.r2, weight.d_r2); });
   state.counters["n2"] = static_cast<double>(weight.shape.n2);
 }
 BENCHMARK(BM_CayleyGradient)->Apply(LayerShapes);
 
 void BM_RotatedMixtureLoss(benchmark::State& state) {
   RotatedWeight weight(state);
-  TimeRotation(state, *weight.backend, [&] {
+  Time(state, *weight.backend, [&] {
     return weight.ops().RotatedMixtureLoss(weight.w, weight.r1, weight.r2,
                                            MixtureObjective::kReleased, weight.loss, weight.y,
                                            weight.d_y);
@@ -167,7 +145,7 @@ BENCHMARK(BM_RotatedMixtureLoss)->Apply(LayerShapes);
 
 void BM_FactorGradients(benchmark::State& state) {
   RotatedWeight weight(state);
-  TimeRotation(state, *weight.backend, [&] {
+  Time(state, *weight.backend, [&] {
     return weight.ops().FactorGradients(weight.y, weight.d_y, weight.r1, weight.r2, weight.d_r1,
                                         weight.d_r2);
   });
@@ -179,7 +157,7 @@ BENCHMARK(BM_FactorGradients)->Apply(LayerShapes);
 // A rotation by the default options, a hundred steps.
 void BM_LearnRotation(benchmark::State& state) {
   RotatedWeight weight(state);
-  TimeRotation(state, *weight.backend, [&] {
+  Time(state, *weight.backend, [&] {
     return LearnRotation(*weight.backend, weight.w, weight.shape, KotmsOptions(), nullptr).status();
   });
   CountFlops(state, 2 * weight.Flops() * KotmsOptions().steps);

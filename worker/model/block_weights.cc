@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/dtype.h"
-#include "checkpoint/float_conversion.h"
 #include "checkpoint/safetensors_reader.h"
 #include "checkpoint/status_macros.h"
 
@@ -56,20 +55,6 @@ absl::StatusOr<Tensor> LoadAsStored(Upload upload, const ModelFolder& model,
                         upload(view.bytes.data(), TypeOf(view.dtype), shape.rows, shape.cols));
   model.Release(name);
   return tensor;
-}
-
-// A rotation's factor [n,n] or its transpose, in float32.
-absl::StatusOr<Tensor> UploadFactor(Backend& backend, const std::vector<uint16_t>& halves,
-                                    int64_t n, bool transposed) {
-  std::vector<float> values(halves.size());
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      values[transposed ? j * n + i : i * n + j] = HalfToFloat(halves[i * n + j]);
-    }
-  }
-  TERN_ASSIGN_OR_RETURN(Tensor factor, backend.Allocate(ElementType::kF32, n, n));
-  TERN_RETURN_IF_ERROR(backend.Upload(values.data(), factor));
-  return factor;
 }
 
 absl::StatusOr<BlockWeights> LoadVectors(Upload upload, const ModelConfig& config, int64_t block,
@@ -191,11 +176,9 @@ absl::Status UseTernaryWeight(Backend& backend, LinearKind kind, const TernaryLa
   const ElementType type = backend.activation_type();
   Tensor weight;
   if (layer.rotation.has_value()) {
-    const auto& [shape, r1, r2] = *layer.rotation;
-    TERN_ASSIGN_OR_RETURN(const Tensor left, UploadFactor(backend, r1, shape.n1, true));
-    TERN_ASSIGN_OR_RETURN(const Tensor right, UploadFactor(backend, r2, shape.n2, true));
+    TERN_ASSIGN_OR_RETURN(const RotationFactors back, UploadTransposed(backend, *layer.rotation));
     TERN_ASSIGN_OR_RETURN(weight, StoredWeight(backend, layer, ElementType::kF32));
-    TERN_RETURN_IF_ERROR(backend.rotation().RotateRows(weight, left, right, weight));
+    TERN_RETURN_IF_ERROR(backend.rotation().RotateRows(weight, back.r1, back.r2, weight));
     TERN_ASSIGN_OR_RETURN(weight, Converted(backend, weight, type));
   } else {
     TERN_ASSIGN_OR_RETURN(weight, StoredWeight(backend, layer, type));
@@ -208,11 +191,9 @@ absl::Status UseTernaryWeight(Backend& backend, LinearKind kind, const TernaryLa
 
 absl::Status UseLowBitLayer(Backend& backend, LinearKind kind, const TernaryLayer& layer, int bits,
                             double clip, BlockWeights& weights) {
-  LowBitInput input{.r1 = {}, .r2 = {}, .bits = bits, .clip = clip};
+  LowBitInput input{.rotation = {}, .bits = bits, .clip = clip};
   if (layer.rotation.has_value()) {
-    const auto& [shape, r1, r2] = *layer.rotation;
-    TERN_ASSIGN_OR_RETURN(input.r1, UploadFactor(backend, r1, shape.n1, false));
-    TERN_ASSIGN_OR_RETURN(input.r2, UploadFactor(backend, r2, shape.n2, false));
+    TERN_ASSIGN_OR_RETURN(input.rotation, UploadRotation(backend, *layer.rotation));
   }
   TERN_ASSIGN_OR_RETURN(weights.weight[kind],
                         StoredWeight(backend, layer, backend.activation_type()));

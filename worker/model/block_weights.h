@@ -15,15 +15,16 @@
 #include "checkpoint/model_layout.h"
 #include "checkpoint/ternary_layer.h"
 #include "worker/backend/backend.h"
+#include "worker/model/rotation_factors.h"
 
 namespace tern {
 
 // What becomes of a linear layer's input before it is multiplied by the weight: it is rotated, then
 // quantized (ActivationOps::Quantize).
 struct LowBitInput {
-  Tensor r1, r2;    // factors of the rotation, float32; empty: not rotated
-  int bits = 0;     // 2 … 8
-  double clip = 1;  // (0, 1]
+  RotationFactors rotation;  // of empty tensors where it is not rotated
+  int bits = 0;              // 2 … 8
+  double clip = 1;           // (0, 1]
 };
 
 // One block's tensors in a backend's memory. Linear weights are of its activation type, the rest is

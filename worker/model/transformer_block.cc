@@ -107,9 +107,10 @@ absl::Status TransformerBlock::ApplyLinear(const BlockWeights& weights, LinearKi
 absl::StatusOr<Tensor> TransformerBlock::ConvertedInput(const LowBitInput& input, const Tensor& x) {
   TERN_ASSIGN_OR_RETURN(Tensor converted, Scratch(*backend_, x.elements(), 1, low_bit_));
   converted = converted.Reshape(x.rows(), x.cols());
-  const bool rotated = !input.r1.empty();
+  const bool rotated = !input.rotation.r1.empty();
   if (rotated) {
-    TERN_RETURN_IF_ERROR(backend_->rotation().RotateRows(x, input.r1, input.r2, converted));
+    TERN_RETURN_IF_ERROR(
+        backend_->rotation().RotateRows(x, input.rotation.r1, input.rotation.r2, converted));
   }
   TERN_RETURN_IF_ERROR(
       backend_->activations().Quantize(rotated ? converted : x, input.bits, input.clip, converted));

@@ -24,7 +24,7 @@ absl::StatusOr<LearnedRotation> RandomRotation(Backend& backend, const Tensor& w
   LearnedRotation random;
   random.rotation = HadamardRotation(shape, seed);
   TERN_ASSIGN_OR_RETURN(const RotationFactors factors, UploadRotation(backend, random.rotation));
-  TERN_ASSIGN_OR_RETURN(random.orthogonality_error, OrthogonalityError(backend, factors));
+  random.orthogonality_error = OrthogonalityError(random.rotation);
   TERN_ASSIGN_OR_RETURN(const MixtureLosses losses,
                         MeasureRotation(backend, weight, factors, MixtureObjective::kReleased));
   random.loss_before = losses.before;

@@ -13,7 +13,7 @@
 namespace tern {
 namespace {
 
-constexpr int kMaxSteps = 100000;
+constexpr int kMaxSteps = 10000;
 
 // By which the loss may end above its start: the factors are rounded to fp16 meanwhile.
 constexpr double kLossRounding = 1e-3;
@@ -140,7 +140,7 @@ class Kotms {
           learned.loss_after, " after ", options_.steps, " steps; set a rotation_rate lower than ",
           options_.rate, " or rotation to hadamard"));
     }
-    TERN_ASSIGN_OR_RETURN(learned.orthogonality_error, OrthogonalityError(backend_, factors));
+    learned.orthogonality_error = OrthogonalityError(learned.rotation);
     return absl::OkStatus();
   }
 

@@ -16,7 +16,7 @@ namespace tern {
 struct KotmsOptions {
   // kReleased is minimised by Adam, kPaper by plain gradient descent.
   MixtureObjective objective = MixtureObjective::kReleased;
-  int steps = 100;     // 1 to 100000
+  int steps = 100;     // 1 to 10000
   double rate = 1e-2;  // above 0 and at most 1
 };
 

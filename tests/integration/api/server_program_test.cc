@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "server/data_folder.h"
 #include "server/server_options.h"
 #include "server/supervisor/child_process.h"
+#include "server/supervisor/worker_devices.h"
 #include "tests/integration/api/http_get.h"
 #include "tests/temp_dir.h"
 
@@ -109,6 +111,17 @@ TEST_F(ServerProgramTest, LocalWorkersAreANumberOrAuto) {
   // A program that does not say how many devices there are.
   EXPECT_EQ(Start("--data=x --local-workers=auto --worker-binary=/bin/true")->Wait().exit_code, 2);
   EXPECT_TRUE(absl::StrContains(Output(), "/bin/true count-devices did not say")) << Output();
+}
+
+TEST(WorkerDevicesTest, TheProgramSaysHowManyThereAre) {
+  TempDir folder;
+  const std::string program = folder.File("worker");
+  std::ofstream(program) << "#!/bin/sh\n[ \"$*\" = count-devices ] && echo 3\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  EXPECT_EQ(CountCudaDevicesOf(program).value(), 3);
+  std::ofstream(program) << "#!/bin/sh\necho 3; exit 1\n";
+  EXPECT_FALSE(CountCudaDevicesOf(program).ok()) << "it failed";
+  EXPECT_FALSE(CountCudaDevicesOf("/missing/worker").ok());
 }
 
 TEST_F(ServerProgramTest, VersionAndHelpEndWithZero) {

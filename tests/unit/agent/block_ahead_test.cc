@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -92,6 +93,50 @@ TEST(BlockAheadTest, TheTaskThatWaitsShowsHowFarItIs) {
   EXPECT_TRUE(ahead.Take(kBlock, progress).has_value());
   watcher.join();
   EXPECT_EQ(progress.snapshot().stage, "fit");
+}
+
+TEST(BlockAheadTest, AStateAloneIsHandedOverToItsBlockOnly) {
+  BlockAhead ahead;
+  CalibrationState state;
+  state.next_block = 5;
+  ahead.Hold(kBlock, std::move(state));
+  ASSERT_EQ(ahead.Warm().size(), 1U);
+  EXPECT_EQ(ahead.Warm()[0].next_block(), 5);
+  TaskProgress progress;
+  EXPECT_FALSE(ahead.Take(kBlock, progress).has_value()) << "nothing was computed";
+  EXPECT_FALSE(ahead.TakeState({"job", 1, 6}).has_value());
+  const auto held = ahead.TakeState(kBlock);
+  ASSERT_TRUE(held.has_value());
+  EXPECT_EQ(held->next_block, 5);
+  EXPECT_TRUE(ahead.Warm().empty());
+  EXPECT_FALSE(ahead.TakeState(kBlock).has_value()) << "once";
+}
+
+TEST(BlockAheadTest, StoppingWorkLeavesAStateThatIsHeld) {
+  BlockAhead ahead;
+  ahead.Start(kBlock, Endless);
+  ahead.StopWork();
+  EXPECT_TRUE(ahead.Warm().empty());
+  ahead.Hold(kBlock, CalibrationState());
+  ahead.StopWork();
+  EXPECT_TRUE(ahead.TakeState(kBlock).has_value());
+}
+
+TEST(BlockAheadTest, AnotherBlocksTaskDropsAStateThatIsHeld) {
+  BlockAhead ahead;
+  ahead.Hold(kBlock, CalibrationState());
+  TaskProgress progress;
+  EXPECT_FALSE(ahead.Take({"job", 1, 6}, progress).has_value());
+  EXPECT_TRUE(ahead.Warm().empty());
+}
+
+TEST(BlockAheadTest, WhatTheWorkThrowsIsThrownOnceAndLeavesNothing) {
+  BlockAhead ahead;
+  ahead.Start(kBlock,
+              [](TaskProgress&) -> absl::StatusOr<ComputedBlock> { throw std::bad_alloc(); });
+  TaskProgress progress;
+  EXPECT_THROW(ahead.Take(kBlock, progress).has_value(), std::bad_alloc);
+  EXPECT_FALSE(ahead.Take(kBlock, progress).has_value());
 }
 
 TEST(BlockAheadTest, TheServerIsToldOfTheShard) {

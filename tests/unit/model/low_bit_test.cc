@@ -66,7 +66,9 @@ class LowBitTest : public testing::Test {
     const LowBitInput& input = factors.low_bit.at(kind);
     const Tensor& weight = full.weight.at(kind);
     const Tensor rotated = backend_->Allocate(ElementType::kF32, shape.rows, shape.cols).value();
-    EXPECT_TRUE(backend_->rotation().RotateRows(weight, input.r1, input.r2, rotated).ok());
+    EXPECT_TRUE(backend_->rotation()
+                    .RotateRows(weight, input.rotation.r1, input.rotation.r2, rotated)
+                    .ok());
     const std::vector<float> w = DownloadFloats(*backend_, rotated);
     std::vector<int8_t> trits(shape.cols);
     const int64_t row_bytes = PackedTritBytes(shape.cols);
@@ -172,7 +174,7 @@ TEST_F(LowBitTest, AFoldedLayerGivesWhatTheRotatedOneGivesForTheRotatedInput) {
     ASSERT_TRUE(backend_->Linear(x, folded.weight.at(kind), Tensor(), false, y).ok());
     const std::vector<float> expected = DownloadFloats(*backend_, y);
     const LowBitInput& input = stored.low_bit.at(kind);
-    ASSERT_TRUE(backend_->rotation().RotateRows(x, input.r1, input.r2, x).ok());
+    ASSERT_TRUE(backend_->rotation().RotateRows(x, input.rotation.r1, input.rotation.r2, x).ok());
     ASSERT_TRUE(backend_->Linear(x, stored.weight.at(kind), Tensor(), false, y).ok());
     // float32 sums of some hundred products.
     EXPECT_LE(NormalizedError(DownloadFloats(*backend_, y), expected), 2e-6);

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/block_memory.h"
 #include "checkpoint/float_conversion.h"
 #include "worker/backend/cpu/cpu_activation_ops.h"
 #include "worker/backend/cpu/cpu_rotation_ops.h"
@@ -26,8 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 constexpr int64_t kMirrorTile = 64;
-// Enough rows for the products to reach their rate.
-constexpr int64_t kBatchTokens = 4096;
 constexpr int64_t kConvertedPerTask = 65536;
 
 // The tile (i, j) of a square matrix, at or below the diagonal: scaled, and copied to (j, i).
@@ -82,7 +81,7 @@ class CpuBackend : public Backend {
   std::optional<DeviceMemory> memory() const override { return std::nullopt; }
   absl::Status ResetPeakMemory() override { return absl::OkStatus(); }
   ElementType activation_type() const override { return ElementType::kF32; }
-  int64_t batch_tokens() const override { return kBatchTokens; }
+  int64_t batch_tokens() const override { return kCpuLayout.batch_tokens; }
 
   absl::StatusOr<Mark> Now() override { return std::make_shared<Clock::time_point>(Clock::now()); }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/block_memory.h"
 #include "checkpoint/status_macros.h"
 #include "worker/backend/cuda/cuda_activation_ops.h"
 #include "worker/backend/cuda/cuda_rotation_ops.h"
@@ -21,10 +22,6 @@
 
 namespace tern {
 namespace {
-
-// Products of this many rows reach their rate, and a batch's activations of a 7B model take about a
-// gigabyte.
-constexpr int64_t kBatchTokens = 16384;
 
 // A symmetric product is computed in row panels of this height, each up to the diagonal: for 4096
 // columns 9/16 of the whole.
@@ -52,7 +49,7 @@ class CudaBackend : public Backend {
   }
   absl::Status ResetPeakMemory() override { return device_->ResetPeak(); }
   ElementType activation_type() const override { return activation_type_; }
-  int64_t batch_tokens() const override { return kBatchTokens; }
+  int64_t batch_tokens() const override { return kCudaLayout.batch_tokens; }
 
   absl::StatusOr<Mark> Now() override {
     cudaEvent_t event = nullptr;
