@@ -1,5 +1,6 @@
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -104,17 +105,24 @@ void BM_RotateRows(benchmark::State& state) {
 }
 BENCHMARK(BM_RotateRows)->Apply(LayerShapes);
 
-// As inputs are rotated at run time: in the type of activations.
-void BM_RotateActivations(benchmark::State& state) {
+// As inputs are rotated and quantized at run time: a batch of tokens, in the type of activations.
+// GB/s count one read and one write.
+void BM_QuantizeRotatedRows(benchmark::State& state) {
   RotatedWeight weight(state);
-  const Tensor x =
-      weight.backend->Allocate(weight.backend->activation_type(), weight.n, weight.m).value();
-  weight.backend->Convert(weight.w, x).IgnoreError();
-  Time(state, *weight.backend, [&] { return weight.ops().RotateRows(x, weight.r1, weight.r2, x); });
-  CountFlops(state, weight.Flops());
+  Backend& backend = *weight.backend;
+  const int64_t tokens = backend.batch_tokens();
+  const Tensor x = backend.Allocate(backend.activation_type(), tokens, weight.m).value();
+  for (int64_t row = 0; row < tokens; row += weight.n) {
+    const int64_t rows = std::min(weight.n, tokens - row);
+    backend.Convert(weight.w.Rows(0, rows), x.Rows(row, rows)).IgnoreError();
+  }
+  const Tensor out = backend.Allocate(backend.activation_type(), tokens, weight.m).value();
+  Time(state, backend,
+       [&] { return weight.ops().QuantizeRotatedRows(x, weight.r1, weight.r2, 8, 1, out); });
+  CountFlops(state, weight.Flops() * static_cast<double>(tokens) / static_cast<double>(weight.n));
   CountBytes(state, 2.0 * static_cast<double>(x.bytes()));
 }
-BENCHMARK(BM_RotateActivations)->Apply(LayerShapes);
+BENCHMARK(BM_QuantizeRotatedRows)->Apply(LayerShapes);
 
 void BM_Cayley(benchmark::State& state) {
   RotatedWeight weight(state);

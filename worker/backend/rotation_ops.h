@@ -30,10 +30,16 @@ class RotationOps {
   virtual ~RotationOps() = default;
 
   // out[t,m] = the rotated rows of x[t,m]. x and out are of one type, float32 or that of
-  // activations; out may be x. Rows of bf16 are multiplied by factors of fp16 values exactly, and
-  // rounded to 11 bits between the two.
+  // activations; out may be x. For rows of bf16 the factors are of fp16 values and orthogonal but
+  // for rounding: products are exact, their sums rounded to 11 bits after each factor, and m is at
+  // most 2^18.
   virtual absl::Status RotateRows(const Tensor& x, const Tensor& r1, const Tensor& r2,
                                   const Tensor& out) = 0;
+
+  // RotateRows, then ActivationOps::Quantize of the rotated rows, which are not rounded to the type
+  // of activations before they are quantized. x and out are activations of one type; out may be x.
+  virtual absl::Status QuantizeRotatedRows(const Tensor& x, const Tensor& r1, const Tensor& r2,
+                                           int bits, double clip, const Tensor& out) = 0;
 
   // out[m,m] = R·moment·Rᵀ: the second moment of rotated inputs, R being what the rotation does to
   // a column. out may be moment.

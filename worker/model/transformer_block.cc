@@ -107,13 +107,13 @@ absl::Status TransformerBlock::ApplyLinear(const BlockWeights& weights, LinearKi
 absl::StatusOr<Tensor> TransformerBlock::ConvertedInput(const LowBitInput& input, const Tensor& x) {
   TERN_ASSIGN_OR_RETURN(Tensor converted, Scratch(*backend_, x.elements(), 1, low_bit_));
   converted = converted.Reshape(x.rows(), x.cols());
-  const bool rotated = !input.rotation.r1.empty();
-  if (rotated) {
-    TERN_RETURN_IF_ERROR(
-        backend_->rotation().RotateRows(x, input.rotation.r1, input.rotation.r2, converted));
+  const RotationFactors& rotation = input.rotation;
+  if (rotation.r1.empty()) {
+    TERN_RETURN_IF_ERROR(backend_->activations().Quantize(x, input.bits, input.clip, converted));
+  } else {
+    TERN_RETURN_IF_ERROR(backend_->rotation().QuantizeRotatedRows(
+        x, rotation.r1, rotation.r2, input.bits, input.clip, converted));
   }
-  TERN_RETURN_IF_ERROR(
-      backend_->activations().Quantize(rotated ? converted : x, input.bits, input.clip, converted));
   return converted;
 }
 

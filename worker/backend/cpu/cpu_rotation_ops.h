@@ -13,6 +13,8 @@ class CpuRotationOps final : public RotationOps {
 
   absl::Status RotateRows(const Tensor& x, const Tensor& r1, const Tensor& r2,
                           const Tensor& out) override;
+  absl::Status QuantizeRotatedRows(const Tensor& x, const Tensor& r1, const Tensor& r2, int bits,
+                                   double clip, const Tensor& out) override;
   absl::Status RotateMoment(const Tensor& moment, const Tensor& r1, const Tensor& r2,
                             const Tensor& out) override;
   absl::Status InverseTranspose(const Tensor& r, const Tensor& inverse) override;

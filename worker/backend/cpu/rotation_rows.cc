@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "worker/backend/cpu/cpu_activation_ops.h"
 #include "worker/backend/cpu/cpu_rotation_ops.h"
 #include "worker/backend/cpu/panel_product.h"
 
@@ -85,6 +86,14 @@ absl::Status CpuRotationOps::RotateRows(const Tensor& x, const Tensor& r1, const
     }
   });
   return absl::OkStatus();
+}
+
+absl::Status CpuRotationOps::QuantizeRotatedRows(const Tensor& x, const Tensor& r1,
+                                                 const Tensor& r2, int bits, double clip,
+                                                 const Tensor& out) {
+  absl::Status status = RotateRows(x, r1, r2, out);
+  status.Update(CpuActivationOps(pool_).Quantize(out, bits, clip, out));
+  return status;
 }
 
 absl::Status CpuRotationOps::RotateMoment(const Tensor& moment, const Tensor& r1, const Tensor& r2,

@@ -27,70 +27,73 @@ __device__ float Converted(float x, const ActivationGrid& grid) {
   return grid.scale == 0 ? Result::Unchanged(x) : Result::Of(x, grid);
 }
 
-// A block a row, or for short rows a warp. x and out may be one.
-template <typename Result, int kThreadsARow, typename T>
-__global__ void QuantizeKernel(const T* x, int64_t rows, int64_t width, int bits, double clip,
-                               T* out) {
+// A block a row, or for short rows a warp. The row r is scales[r] times that of x, or that of x
+// without scales. x and out may be one.
+template <typename Result, int kThreadsARow, typename From, typename To>
+__global__ void QuantizeKernel(const From* x, const float* scales, int64_t rows, int64_t width,
+                               int bits, double clip, To* out) {
   const int64_t r = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kThreadsARow;
   if (r >= rows) return;
   const int lane = threadIdx.x % kThreadsARow;
-  const T* row = x + r * width;
-  T* to = out + r * width;
+  const From* row = x + r * width;
+  To* to = out + r * width;
+  const float factor = scales == nullptr ? 1.0f : scales[r];
   const bool vectors = width % kVector == 0;
   float max = -FLT_MAX;
-  float negated_min = -FLT_MAX;
+  float min = FLT_MAX;
   const auto take = [&](float value) {
-    if (value > max) max = value;
-    if (-value > negated_min) negated_min = -value;
+    max = fmaxf(max, value);
+    min = fminf(min, value);
   };
   if (vectors) {
     for (int64_t j = lane * kVector; j < width; j += kThreadsARow * kVector) {
       float values[kVector];
       LoadVector(row + j, values);
 #pragma unroll
-      for (const float value : values) take(value);
+      for (const float value : values) take(factor * value);
     }
   } else {
-    for (int64_t j = lane; j < width; j += kThreadsARow) take(Load(row + j));
+    for (int64_t j = lane; j < width; j += kThreadsARow) take(factor * Load(row + j));
   }
   max = BlockMax<kThreadsARow>(max);
-  negated_min = BlockMax<kThreadsARow>(negated_min);
-  const ActivationGrid grid = GridOfRow(-negated_min, max, bits, clip);
+  min = -BlockMax<kThreadsARow>(-min);
+  const ActivationGrid grid = GridOfRow(min, max, bits, clip);
   if (vectors) {
     for (int64_t j = lane * kVector; j < width; j += kThreadsARow * kVector) {
       float values[kVector];
       LoadVector(row + j, values);
 #pragma unroll
-      for (float& value : values) value = Converted<Result>(value, grid);
+      for (float& value : values) value = Converted<Result>(factor * value, grid);
       StoreVector(values, to + j);
     }
   } else {
     for (int64_t j = lane; j < width; j += kThreadsARow) {
-      Store(Converted<Result>(Load(row + j), grid), to + j);
+      Store(Converted<Result>(factor * Load(row + j), grid), to + j);
     }
   }
 }
 
-template <typename Result, typename T>
-void Quantize(cudaStream_t stream, const Tensor& x, int bits, double clip, T* out) {
+template <typename Result, typename From, typename To>
+void Quantize(cudaStream_t stream, const Tensor& x, const float* scales, int bits, double clip,
+              const Tensor& out) {
   const int64_t rows = x.rows();
+  if (x.elements() == 0) return;
   if (x.cols() <= kShortRow) {
     const auto blocks = static_cast<unsigned>((rows * kWarp + kThreads - 1) / kThreads);
-    QuantizeKernel<Result, kWarp>
-        <<<blocks, kThreads, 0, stream>>>(x.data<T>(), rows, x.cols(), bits, clip, out);
+    QuantizeKernel<Result, kWarp><<<blocks, kThreads, 0, stream>>>(
+        x.data<From>(), scales, rows, x.cols(), bits, clip, out.data<To>());
   } else {
     QuantizeKernel<Result, kThreads><<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(
-        x.data<T>(), rows, x.cols(), bits, clip, out);
+        x.data<From>(), scales, rows, x.cols(), bits, clip, out.data<To>());
   }
 }
 
 template <typename Result>
 void Quantize(cudaStream_t stream, const Tensor& x, int bits, double clip, const Tensor& out) {
-  if (x.elements() == 0) return;
   if (x.type() == ElementType::kBF16) {
-    Quantize<Result>(stream, x, bits, clip, out.data<__nv_bfloat16>());
+    Quantize<Result, __nv_bfloat16, __nv_bfloat16>(stream, x, nullptr, bits, clip, out);
   } else {
-    Quantize<Result>(stream, x, bits, clip, out.data<float>());
+    Quantize<Result, float, float>(stream, x, nullptr, bits, clip, out);
   }
 }
 
@@ -106,6 +109,11 @@ __global__ void AddPartialsKernel(const double* partials, float* sum) {
 void LaunchQuantize(cudaStream_t stream, const Tensor& x, int bits, double clip,
                     const Tensor& out) {
   Quantize<Value>(stream, x, bits, clip, out);
+}
+
+void LaunchQuantizeScaled(cudaStream_t stream, const Tensor& y, const Tensor& scales, int bits,
+                          double clip, const Tensor& out) {
+  Quantize<Value, __half, __nv_bfloat16>(stream, y, scales.data<float>(), bits, clip, out);
 }
 
 void LaunchQuantizationError(cudaStream_t stream, const Tensor& x, int bits, double clip,

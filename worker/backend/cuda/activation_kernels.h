@@ -11,6 +11,10 @@ namespace tern {
 
 void LaunchQuantize(cudaStream_t stream, const Tensor& x, int bits, double clip, const Tensor& out);
 
+// out[t,m] bf16 = what the rows y[t,m] of fp16 and their scales (scaled_rows.h) are quantized to.
+void LaunchQuantizeScaled(cudaStream_t stream, const Tensor& y, const Tensor& scales, int bits,
+                          double clip, const Tensor& out);
+
 void LaunchQuantizationError(cudaStream_t stream, const Tensor& x, int bits, double clip,
                              const Tensor& error);
 

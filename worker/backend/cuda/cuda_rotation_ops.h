@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
 #include "worker/backend/cuda/device_context.h"
 #include "worker/backend/cuda/matrix_product.h"
 #include "worker/backend/rotation_ops.h"
@@ -18,6 +19,8 @@ class CudaRotationOps final : public RotationOps {
 
   absl::Status RotateRows(const Tensor& x, const Tensor& r1, const Tensor& r2,
                           const Tensor& out) override;
+  absl::Status QuantizeRotatedRows(const Tensor& x, const Tensor& r1, const Tensor& r2, int bits,
+                                   double clip, const Tensor& out) override;
   absl::Status RotateMoment(const Tensor& moment, const Tensor& r1, const Tensor& r2,
                             const Tensor& out) override;
   absl::Status InverseTranspose(const Tensor& r, const Tensor& inverse) override;
@@ -41,8 +44,18 @@ class CudaRotationOps final : public RotationOps {
   // residual[k,k] = I - rᵀx.
   absl::Status Residual(const Tensor& r, const Tensor& x, const Tensor& residual);
 
-  // out = r1·Z in every row Z[n1,n2] of z[t,m]; out may be z only where n1 ≤ kWidestLeftFactor.
-  // Where n1 is larger both are float32.
+  // Gives rows of x[t,m] bf16, rotated, to `take`, some at a time: those from `first` on, and the
+  // scales they have (scaled_rows.h), which are good until `take` returns to the stream's order.
+  using TakeScaledRows =
+      absl::FunctionRef<void(int64_t first, const Tensor& rotated, const Tensor& scales)>;
+  absl::Status RotateActivations(const Tensor& x, const Tensor& r1, const Tensor& r2,
+                                 TakeScaledRows take);
+
+  // r as fp16.
+  absl::StatusOr<Tensor> HalfFactor(const Tensor& r);
+
+  // out = r1·Z in every row Z[n1,n2] of z[t,m], float32; out may be z only where n1 ≤
+  // kWidestLeftFactor.
   absl::Status MultiplyLeft(const Tensor& r1, const Tensor& z, int64_t n2, const Tensor& out);
 
   // sum[n1,n1] = Σ G·Yᵀ over the rows of d_y and y, and sum[n2,n2] = Σ Yᵀ·G.

@@ -8,7 +8,14 @@ namespace tern {
 namespace {
 
 cudaDataType_t DataType(ElementType type) {
-  return type == ElementType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
+  switch (type) {
+    case ElementType::kBF16:
+      return CUDA_R_16BF;
+    case ElementType::kF16:
+      return CUDA_R_16F;
+    default:
+      return CUDA_R_32F;
+  }
 }
 
 cublasOperation_t Operation(const DeviceMatrix& matrix) {
@@ -46,16 +53,16 @@ absl::Status MultiplyBatched(cublasHandle_t cublas, const DeviceMatrices& a,
   const int64_t k = a.first.view_cols();
   const int64_t n = b.first.view_cols();
   assert(b.first.view_rows() == k && c.first.rows == m && c.first.cols == n);
-  assert(a.first.type == ElementType::kF32 && b.first.type == ElementType::kF32 &&
-         c.first.type == ElementType::kF32 && !c.first.transposed);
+  assert(a.first.type == b.first.type && !c.first.transposed);
   const float alpha = 1;
   return CudaStatus(
       cublasGemmStridedBatchedEx(
           cublas, Operation(b.first), Operation(a.first), static_cast<int>(n), static_cast<int>(m),
-          static_cast<int>(k), &alpha, b.first.data, CUDA_R_32F, static_cast<int>(b.first.stride),
-          b.stride, a.first.data, CUDA_R_32F, static_cast<int>(a.first.stride), a.stride, &beta,
-          c.first.data, CUDA_R_32F, static_cast<int>(c.first.stride), c.stride,
-          static_cast<int>(count), ComputeType(arithmetic), CUBLAS_GEMM_DEFAULT),
+          static_cast<int>(k), &alpha, b.first.data, DataType(b.first.type),
+          static_cast<int>(b.first.stride), b.stride, a.first.data, DataType(a.first.type),
+          static_cast<int>(a.first.stride), a.stride, &beta, c.first.data, DataType(c.first.type),
+          static_cast<int>(c.first.stride), c.stride, static_cast<int>(count),
+          ComputeType(arithmetic), CUBLAS_GEMM_DEFAULT),
       operation);
 }
 

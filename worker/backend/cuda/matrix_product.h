@@ -55,8 +55,8 @@ enum class Arithmetic {
   kTf32    // float32 inputs rounded to 10 bits of mantissa, on the matrix units
 };
 
-// c = alpha·a·b + beta·c. a and b are of one type, float32 or bf16; c is float32, or bf16 where
-// they are. `operation` is named in errors.
+// c = alpha·a·b + beta·c. a and b are of one type, float32, bf16 or fp16; c is float32 or of their
+// type. `operation` is named in errors.
 absl::Status Multiply(cublasHandle_t cublas, const DeviceMatrix& a, const DeviceMatrix& b,
                       float alpha, float beta, const DeviceMatrix& c, const char* operation,
                       Arithmetic arithmetic = Arithmetic::kExact);
@@ -67,7 +67,7 @@ struct DeviceMatrices {
   int64_t stride;
 };
 
-// c_i = a_i·b_i + beta·c_i, i < count, all float32.
+// c_i = a_i·b_i + beta·c_i, i < count, of types as above.
 absl::Status MultiplyBatched(cublasHandle_t cublas, const DeviceMatrices& a,
                              const DeviceMatrices& b, float beta, const DeviceMatrices& c,
                              int64_t count, const char* operation,

@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "worker/backend/cuda/activation.cuh"
 #include "worker/backend/cuda/rotation_kernels.h"
 
 namespace tern {
@@ -14,9 +13,9 @@ __device__ int64_t Index() { return int64_t{blockIdx.x} * kThreads + threadIdx.x
 
 // A thread takes one column of one row's Z, n1 ≤ kMost values, to registers: r1, its rows filled up
 // with zeros, comes from shared memory at four values a load.
-template <int kMost, typename Out>
+template <int kMost>
 __global__ void MultiplyLeftKernel(const float* r1, const float* z, int64_t columns, int n1,
-                                   int64_t n2, Out* out) {
+                                   int64_t n2, float* out) {
   __shared__ float4 factor[kMost][kMost / 4];
   auto* values = reinterpret_cast<float*>(factor);
   for (int i = threadIdx.x; i < n1 * kMost; i += kThreads) {
@@ -37,22 +36,16 @@ __global__ void MultiplyLeftKernel(const float* r1, const float* z, int64_t colu
       const float4 f = factor[a][b];
       sum += f.x * x[4 * b] + f.y * x[4 * b + 1] + f.z * x[4 * b + 2] + f.w * x[4 * b + 3];
     }
-    Store(sum, out + first + a * n2);
+    out[first + a * n2] = sum;
   }
 }
 
 template <int kMost>
 void LaunchMultiplyLeftOf(cudaStream_t stream, const float* r1, const float* z, int64_t t,
-                          int64_t n1, int64_t n2, const Tensor& out) {
+                          int64_t n1, int64_t n2, float* out) {
   const int64_t columns = t * n2;
-  const int size = static_cast<int>(n1);
-  if (out.type() == ElementType::kBF16) {
-    MultiplyLeftKernel<kMost><<<Blocks(columns), kThreads, 0, stream>>>(r1, z, columns, size, n2,
-                                                                        out.data<__nv_bfloat16>());
-  } else {
-    MultiplyLeftKernel<kMost>
-        <<<Blocks(columns), kThreads, 0, stream>>>(r1, z, columns, size, n2, out.data<float>());
-  }
+  MultiplyLeftKernel<kMost>
+      <<<Blocks(columns), kThreads, 0, stream>>>(r1, z, columns, static_cast<int>(n1), n2, out);
 }
 
 constexpr int kTile = 32;
@@ -140,7 +133,7 @@ __global__ void DescentStepKernel(const float* gradient, int64_t count, float ra
 }  // namespace
 
 void LaunchMultiplyLeft(cudaStream_t stream, const float* r1, const float* z, int64_t t, int64_t n1,
-                        int64_t n2, const Tensor& out) {
+                        int64_t n2, float* out) {
   static_assert(kWidestLeftFactor == 32);
   if (n1 <= 8) {
     LaunchMultiplyLeftOf<8>(stream, r1, z, t, n1, n2, out);

@@ -14,11 +14,10 @@ namespace tern {
 // Launches behind RotationOps; matrices are row-major and dense, pointers device memory. Whether a
 // launch succeeded is asked of cudaGetLastError.
 
-// out = r1·Z in every row Z[n1,n2] of z[t,n1·n2] float32, n1 ≤ kWidestLeftFactor; out is float32 or
-// bf16 and may be z.
+// out = r1·Z in every row Z[n1,n2] of z[t,n1·n2], n1 ≤ kWidestLeftFactor; out may be z.
 inline constexpr int64_t kWidestLeftFactor = 32;
 void LaunchMultiplyLeft(cudaStream_t stream, const float* r1, const float* z, int64_t t, int64_t n1,
-                        int64_t n2, const Tensor& out);
+                        int64_t n2, float* out);
 
 // a[m,m] = aᵀ.
 void LaunchTransposeInPlace(cudaStream_t stream, float* a, int64_t m);

@@ -5,7 +5,7 @@
 #include "worker/backend/cuda/cuda_rotation_ops.h"
 #include "worker/backend/cuda/cuda_status.h"
 #include "worker/backend/cuda/rotation_kernels.h"
-#include "worker/backend/cuda/transformer_kernels.h"
+#include "worker/backend/cuda/scaled_rows.h"
 
 namespace tern {
 namespace {
@@ -24,7 +24,8 @@ absl::Status CudaRotationOps::MultiplyLeft(const Tensor& r1, const Tensor& z, in
   const int64_t t = z.rows();
   if (t == 0) return absl::OkStatus();
   if (n1 <= kWidestLeftFactor) {
-    LaunchMultiplyLeft(device_.stream(), r1.data<float>(), z.data<float>(), t, n1, n2, out);
+    LaunchMultiplyLeft(device_.stream(), r1.data<float>(), z.data<float>(), t, n1, n2,
+                       out.data<float>());
     return Launched(kOperation);
   }
   const DeviceMatrix row(z.Rows(0, 1).Reshape(n1, n2));
@@ -39,31 +40,20 @@ absl::Status CudaRotationOps::RotateRows(const Tensor& x, const Tensor& r1, cons
   const int64_t n2 = r2.rows();
   const int64_t m = n1 * n2;
   assert(x.cols() == m && out.rows() == x.rows() && out.cols() == m && out.type() == x.type());
+  if (x.type() == ElementType::kBF16) {
+    return RotateActivations(
+        x, r1, r2, [&](int64_t first, const Tensor& rotated, const Tensor& scales) {
+          LaunchUnscaleRows(device_.stream(), rotated, scales, out.Rows(first, rotated.rows()));
+        });
+  }
   const int64_t chunk = std::clamp<int64_t>(kChunkElements / m, 1, std::max<int64_t>(1, x.rows()));
-  // bf16 rows are widened: they and fp16 factors are values of TF32, so its products are exact.
-  const bool widen = x.type() == ElementType::kBF16;
   TERN_ASSIGN_OR_RETURN(const Tensor z, Floats(chunk, m));
-  TERN_ASSIGN_OR_RETURN(const Tensor wide, Floats(widen ? chunk : 0, m));
   for (int64_t first = 0; first < x.rows(); first += chunk) {
     const int64_t rows = std::min(chunk, x.rows() - first);
-    const Tensor to = out.Rows(first, rows);
-    Tensor from = x.Rows(first, rows);
-    if (widen) {
-      LaunchConvert(device_.stream(), from, wide.Rows(0, rows));
-      TERN_RETURN_IF_ERROR(Launched(kOperation));
-      from = wide.Rows(0, rows);
-    }
     const Tensor between = z.Rows(0, rows);
-    TERN_RETURN_IF_ERROR(Multiply(device_.cublas(), from.Reshape(rows * n1, n2), r2, 1, 0,
-                                  between.Reshape(rows * n1, n2), kOperation,
-                                  widen ? Arithmetic::kTf32 : Arithmetic::kExact));
-    if (!widen || n1 <= kWidestLeftFactor) {
-      TERN_RETURN_IF_ERROR(MultiplyLeft(r1, between, n2, to));
-    } else {
-      TERN_RETURN_IF_ERROR(MultiplyLeft(r1, between, n2, from));
-      LaunchConvert(device_.stream(), from, to);
-      TERN_RETURN_IF_ERROR(Launched(kOperation));
-    }
+    TERN_RETURN_IF_ERROR(Multiply(device_.cublas(), x.Rows(first, rows).Reshape(rows * n1, n2), r2,
+                                  1, 0, between.Reshape(rows * n1, n2), kOperation));
+    TERN_RETURN_IF_ERROR(MultiplyLeft(r1, between, n2, out.Rows(first, rows)));
   }
   return absl::OkStatus();
 }

@@ -72,21 +72,39 @@ __global__ void RmsNormKernel(const X* x, const float* weight, int64_t rows, int
   }
 }
 
-template <typename T>
+// A thread takes kCount neighbouring pairs of one head, all or none of which there are.
+template <int kCount, typename T>
 __global__ void RopeKernel(const float* cos, const float* sin, int64_t window_length, int64_t heads,
                            int64_t half, int64_t count, T* x) {
-  const int64_t i = Index();  // of a pair
+  const int64_t i = Index() * kCount;  // of a pair
   if (i >= count) return;
-  const int64_t j = i % half;
   const int64_t head = i / half;  // of all tokens
-  const int64_t position = head / heads % window_length;
-  const float c = cos[position * half + j];
-  const float s = sin[position * half + j];
+  const int64_t j = i - head * half;
+  const int64_t angle = head / heads % window_length * half + j;
   T* pair = x + head * 2 * half + j;
-  const float a = Load(pair);
-  const float b = Load(pair + half);
-  Store(a * c - b * s, pair);
-  Store(b * c + a * s, pair + half);
+  if constexpr (kCount == kVector) {
+    float c[kVector];
+    float s[kVector];
+    float a[kVector];
+    float b[kVector];
+    LoadVector(cos + angle, c);
+    LoadVector(sin + angle, s);
+    LoadVector(pair, a);
+    LoadVector(pair + half, b);
+#pragma unroll
+    for (int k = 0; k < kVector; ++k) {
+      const float first = a[k];
+      a[k] = first * c[k] - b[k] * s[k];
+      b[k] = b[k] * c[k] + first * s[k];
+    }
+    StoreVector(a, pair);
+    StoreVector(b, pair + half);
+  } else {
+    const float a = Load(pair);
+    const float b = Load(pair + half);
+    Store(a * cos[angle] - b * sin[angle], pair);
+    Store(b * cos[angle] + a * sin[angle], pair + half);
+  }
 }
 
 __device__ float SiluTimes(float gate, float up) { return gate / (1.0f + __expf(-gate)) * up; }
@@ -189,8 +207,13 @@ void LaunchRope(cudaStream_t stream, const float* cos, const float* sin, int64_t
   const int64_t half = x.cols() / heads / 2;
   const int64_t pairs = x.elements() / 2;
   WithType(x, [&](auto* data) {
-    RopeKernel<<<Blocks(pairs), kThreads, 0, stream>>>(cos, sin, window_length, heads, half, pairs,
-                                                       data);
+    if (half % kVector == 0) {
+      RopeKernel<kVector><<<Blocks(pairs / kVector), kThreads, 0, stream>>>(
+          cos, sin, window_length, heads, half, pairs, data);
+    } else {
+      RopeKernel<1><<<Blocks(pairs), kThreads, 0, stream>>>(cos, sin, window_length, heads, half,
+                                                            pairs, data);
+    }
   });
 }
 
