@@ -13,13 +13,12 @@ namespace {
 
 using worker::v1::SensitivityResult;
 
-// Mean losses by (previous bits, bits); (0, 0) is the baseline.
+// Mean losses by (previous bits, bits).
 using Losses = std::map<std::pair<int32_t, int32_t>, double>;
 
 Losses MeanLosses(const SensitivityResult& result) {
   const auto tokens = static_cast<double>(result.tokens());
   Losses losses;
-  losses[{0, 0}] = result.baseline_loss() / tokens;
   for (const auto& probe : result.probes()) {
     losses[{probe.previous_bits(), probe.bits()}] = probe.loss() / tokens;
   }
@@ -41,12 +40,15 @@ absl::Status CheckSensitivity(const v1::MixedActivations& options, int32_t block
   };
   if (result.block() != block) return refuse(absl::StrCat("is that of block ", result.block()));
   if (result.tokens() <= 0) return refuse("counts no tokens");
+  if (result.has_baseline_loss() != (block == 0)) {
+    return refuse(block == 0 ? "lacks the baseline's loss" : "has a baseline it was not asked for");
+  }
   if (!std::isfinite(result.baseline_loss())) return refuse("has a loss that is not finite");
   for (const auto& probe : result.probes()) {
     if (!std::isfinite(probe.loss())) return refuse("has a loss that is not finite");
   }
   const Losses losses = MeanLosses(result);
-  if (losses.size() != static_cast<size_t>(result.probes_size()) + 1) {
+  if (losses.size() != static_cast<size_t>(result.probes_size())) {
     return refuse("has a probe twice");
   }
   const std::vector<int32_t> probed = Probed(options);
@@ -58,7 +60,7 @@ absl::Status CheckSensitivity(const v1::MixedActivations& options, int32_t block
       return refuse(absl::StrCat("lacks the probe of ", bits, " bits after ", previous));
     }
   }
-  if (losses.size() != before.size() * probed.size() + 1) return refuse("has a probe too many");
+  if (losses.size() != before.size() * probed.size()) return refuse("has a probe too many");
   return absl::OkStatus();
 }
 
@@ -72,10 +74,11 @@ absl::StatusOr<v1::ActivationBits> ChooseActivationBits(
   costs.sensitivity.assign(measured.size(), none);
   costs.interaction.assign(measured.size(), std::vector(count, none));
 
+  const SensitivityResult& first = measured.front();
+  const double baseline = first.baseline_loss() / static_cast<double>(first.tokens());
   v1::ActivationBits choice;
   for (size_t i = 0; i < measured.size(); ++i) {
     const Losses losses = MeanLosses(measured[i]);
-    const double baseline = losses.at({0, 0});
     v1::ActivationBits::Block& block = *choice.add_blocks();
     for (size_t c = 0; c < probed.size(); ++c) {
       const double rise = losses.at({0, probed[c]}) - baseline;
@@ -106,7 +109,7 @@ absl::StatusOr<v1::ActivationBits> ChooseActivationBits(
   choice.set_average_bits(sum / static_cast<double>(measured.size()));
   choice.set_beta(options.beta());
   choice.set_expected_loss_rise(allocation.cost);
-  choice.set_baseline_loss(MeanLosses(measured.front()).at({0, 0}));
+  choice.set_baseline_loss(baseline);
   return choice;
 }
 

@@ -38,6 +38,7 @@ absl::Status SetSensitivity(StoreReader& reader, const JobRecord& job,
   probed.pop_back();
   StoredActivations activations(reader, job);
   message.set_block(block);
+  message.set_measure_baseline(block == 0);
   for (int32_t each = 0; each < document.model().blocks(); ++each) {
     TERN_ASSIGN_OR_RETURN(std::vector<worker::v1::BlockActivations> one,
                           activations.At(each, {baseline}));

@@ -34,7 +34,7 @@ JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics&
                              int threads, std::string worker_id)
     : inputs_(blobs),
       tools_{backend, blobs,    inputs_,
-             ahead_,  weights_, prefix_,
+             ahead_,  weights_, kept_sensitivity_,
              metrics, threads,  std::move(worker_id)},
       weights_(backend) {}
 
@@ -49,7 +49,7 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
     ahead_.Drop();
     weights_.Drop();
   }
-  if (!task.has_sensitivity()) prefix_.Drop();
+  if (!task.has_sensitivity()) kept_sensitivity_.Drop();
   rests_ = 0;
   const absl::Status counting = CountPeakOf(task.job_uid());
   absl::StatusOr<TaskResult> result = counting.ok() ? Dispatch(task, progress) : counting;
@@ -96,7 +96,7 @@ void JobTaskRunner::Rest() {
     ahead_.StopWork();
   }
   weights_.Drop();
-  prefix_.Drop();
+  kept_sensitivity_.Drop();
   inputs_.Clear();
   ReturnFreeMemory();
   if (const absl::Status released = tools_.backend.ReleaseUnused(); !released.ok()) {

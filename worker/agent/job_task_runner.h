@@ -40,7 +40,7 @@ class JobTaskRunner final : public TaskRunner {
   JobInputs inputs_;
   TaskTools tools_;
   WeightsAhead weights_;
-  SensitivityPrefix prefix_;
+  KeptSensitivity kept_sensitivity_;
   BlockAhead ahead_;  // its work uses the others
 };
 

@@ -25,6 +25,7 @@ absl::StatusOr<SensitivityProbes> ProbesOf(const tern::worker::v1::MeasureSensit
   probes.block = message.block();
   TERN_ASSIGN_OR_RETURN(probes.candidates, ActivationsOf(message.candidates()));
   TERN_ASSIGN_OR_RETURN(probes.previous, ActivationsOf(message.previous()));
+  probes.baseline = message.measure_baseline();
   return probes;
 }
 
@@ -42,7 +43,7 @@ SensitivityResult ResultOf(int32_t block, const Sensitivity& measured) {
   SensitivityResult result;
   result.set_block(block);
   result.set_tokens(measured.tokens);
-  result.set_baseline_loss(measured.baseline_loss);
+  if (measured.baseline_loss.has_value()) result.set_baseline_loss(*measured.baseline_loss);
   for (const Sensitivity::Probe& measured_probe : measured.probes) {
     SensitivityResult::Probe& probe = *result.add_probes();
     probe.set_previous_bits(measured_probe.previous_bits);
@@ -62,7 +63,7 @@ absl::StatusOr<TaskResult> RunSensitivity(TaskTools& tools, const Task& task,
   TERN_ASSIGN_OR_RETURN(const auto windows, tools.inputs.Windows(task.job_uid(), kCalibrationInput,
                                                                  progress.stop_token()));
   TERN_ASSIGN_OR_RETURN(const SensitivityProbes probes, ProbesOf(task.sensitivity()));
-  SensitivityPrefix::Key key = {.job_uid = task.job_uid(), .baseline = {}};
+  KeptSensitivity::Key key = {.job_uid = task.job_uid(), .baseline = {}};
   TERN_ASSIGN_OR_RETURN(key.baseline, BaselineOf(task.sensitivity(), model->config()));
 
   LayersAhead ahead([&](int64_t block) {
@@ -79,12 +80,12 @@ absl::StatusOr<TaskResult> RunSensitivity(TaskTools& tools, const Task& task,
     progress.Show(static_cast<double>(done) / static_cast<double>(total));
   };
   options.cancelled = [&] { return progress.stopped(); };
-  CalibrationState prefix = tools.prefix.Take(key);
+  SensitivityState state = tools.kept_sensitivity.Take(key);
   TERN_ASSIGN_OR_RETURN(
       const Sensitivity measured,
       MeasureSensitivity(tools.backend, *baseline, {windows->ids, windows->length}, probes, options,
-                         prefix));
-  tools.prefix.Keep(std::move(key), std::move(prefix));
+                         state));
+  tools.kept_sensitivity.Keep(std::move(key), std::move(state));
 
   TaskResult result;
   *result.mutable_sensitivity() = ResultOf(task.sensitivity().block(), measured);

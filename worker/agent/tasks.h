@@ -8,7 +8,7 @@
 #include "worker/agent/blob_client.h"
 #include "worker/agent/block_ahead.h"
 #include "worker/agent/job_inputs.h"
-#include "worker/agent/sensitivity_prefix.h"
+#include "worker/agent/kept_sensitivity.h"
 #include "worker/agent/task_progress.h"
 #include "worker/agent/weights_ahead.h"
 #include "worker/agent/worker_metrics.h"
@@ -23,7 +23,7 @@ struct TaskTools {
   JobInputs& inputs;
   BlockAhead& ahead;
   WeightsAhead& weights;
-  SensitivityPrefix& prefix;
+  KeptSensitivity& kept_sensitivity;
   WorkerMetrics& metrics;
   int threads;
   std::string worker_id;
@@ -51,8 +51,8 @@ absl::StatusOr<tern::worker::v1::TaskResult> RunQuantize(TaskTools& tools,
                                                          const tern::worker::v1::Task& task,
                                                          TaskProgress& progress);
 
-// Goes on from the prefix that the task before has left, where that is of the same job. The losses
-// do not depend on it.
+// Goes on from what the task before has left, where that is of the same job. The losses do not
+// depend on it.
 absl::StatusOr<tern::worker::v1::TaskResult> RunSensitivity(TaskTools& tools,
                                                             const tern::worker::v1::Task& task,
                                                             TaskProgress& progress);

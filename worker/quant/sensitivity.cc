@@ -29,10 +29,16 @@ struct Stream {
 class Measurement {
  public:
   Measurement(Backend& backend, const WeightSource& source, const EvaluatedWindows& windows,
-              const SensitivityProbes& probes, const SensitivityOptions& options)
-      : backend_(backend), source_(source), windows_(windows), probes_(probes), options_(options) {}
+              const SensitivityProbes& probes, const SensitivityOptions& options,
+              SensitivityState& state)
+      : backend_(backend),
+        source_(source),
+        windows_(windows),
+        probes_(probes),
+        options_(options),
+        state_(state) {}
 
-  absl::StatusOr<Sensitivity> Run(CalibrationState& prefix) {
+  absl::StatusOr<Sensitivity> Run() {
     TERN_RETURN_IF_ERROR(CheckWindows(windows_));
     if (probes_.block < 0 || probes_.block >= config().num_blocks ||
         (probes_.block == 0 && !probes_.previous.empty())) {
@@ -41,12 +47,15 @@ class Measurement {
                                                      ", or of one before it: there is none"));
     }
     MakeStreams();
-    if (!CanGoOn(prefix)) prefix = CalibrationState();
+    if (streams_.empty()) return Result();
+    CalibrationState& prefix = state_.prefix;
+    if (!AreTheStates(prefix)) state_ = SensitivityState();
+    if (prefix.next_block > FirstBlock()) prefix = CalibrationState();
     CountSteps(prefix);
     TERN_RETURN_IF_ERROR(AdvancePrefix(prefix));
     const int64_t pass = PassWindows();
     TERN_ASSIGN_OR_RETURN(
-        states_, backend_.Allocate(ElementType::kF32, StreamCount() * pass * windows_.length,
+        hidden_, backend_.Allocate(ElementType::kF32, StreamCount() * pass * windows_.length,
                                    config().hidden_size));
     for (int64_t first = 0; first < windows_.count(); first += pass) {
       const int64_t count = std::min(pass, windows_.count() - first);
@@ -71,9 +80,11 @@ class Measurement {
   // The first block that is not at the baseline in every stream.
   int64_t FirstBlock() const { return std::max<int64_t>(0, probes_.block - 1); }
 
-  // The baseline, the candidates, and the pairs.
+  // The baseline where it is asked for, the candidates, and the pairs.
   void MakeStreams() {
-    streams_.push_back({.previous = nullptr, .own = nullptr, .leader = 0, .h = {}});
+    if (probes_.baseline) {
+      streams_.push_back({.previous = nullptr, .own = nullptr, .leader = 0, .h = {}});
+    }
     for (const BlockActivations& own : probes_.candidates) {
       streams_.push_back({.previous = nullptr, .own = &own, .leader = 0, .h = {}});
     }
@@ -87,9 +98,9 @@ class Measurement {
 
   bool IsLeader(int64_t stream) const { return streams_[stream].leader == stream; }
 
-  bool CanGoOn(const CalibrationState& prefix) const {
-    return !prefix.quantized.empty() && prefix.next_block <= FirstBlock() &&
-           prefix.window_length == windows_.length &&
+  // Whether they are of windows of this shape.
+  bool AreTheStates(const CalibrationState& prefix) const {
+    return !prefix.quantized.empty() && prefix.window_length == windows_.length &&
            prefix.tokens() == static_cast<int64_t>(windows_.ids.size());
   }
 
@@ -125,7 +136,7 @@ class Measurement {
     const int64_t rows = windows * windows_.length;
     const Tensor before = prefix.quantized.Rows(first_window * windows_.length, rows);
     for (int64_t i = 0; i < StreamCount(); ++i) {
-      streams_[i].h = states_.Rows(i * rows, rows);
+      streams_[i].h = hidden_.Rows(i * rows, rows);
       if (IsLeader(i)) TERN_RETURN_IF_ERROR(backend_.Copy(before, streams_[i].h));
     }
     if (probes_.block > 0) TERN_RETURN_IF_ERROR(RunPreviousBlock());
@@ -172,8 +183,8 @@ class Measurement {
   }
 
   absl::Status AddLosses(std::span<const int32_t> ids) {
-    if (!losses_.has_value()) {
-      TERN_ASSIGN_OR_RETURN(losses_, WindowLosses::Load(backend_, source_, windows_.length));
+    if (!state_.losses.has_value()) {
+      TERN_ASSIGN_OR_RETURN(state_.losses, WindowLosses::Load(backend_, source_, windows_.length));
     }
     for (Stream& stream : streams_) {
       for (int64_t row = 0; row < stream.h.rows(); row += windows_.length) {
@@ -181,7 +192,7 @@ class Measurement {
         const Tensor h = stream.h.Rows(row, windows_.length);
         double loss = 0, kl = 0;
         TERN_RETURN_IF_ERROR(
-            losses_->Sum({&h, 1}, ids.subspan(row, windows_.length), {&loss, 1}, kl));
+            state_.losses->Sum({&h, 1}, ids.subspan(row, windows_.length), {&loss, 1}, kl));
         stream.loss += loss;
         Advance(1);
       }
@@ -207,9 +218,24 @@ class Measurement {
 
   absl::StatusOr<BlockWeights> Load(int64_t block, std::optional<int64_t> next) {
     TERN_RETURN_IF_ERROR(CheckCancelled());
+    if (const auto kept = state_.blocks.find(block); kept != state_.blocks.end()) {
+      return kept->second;
+    }
     TERN_ASSIGN_OR_RETURN(BlockWeights weights, source_.Block(backend_, block));
-    if (options_.upcoming && next.has_value()) options_.upcoming(*next);
+    if (block >= FirstKept()) state_.blocks[block] = weights;
+    if (options_.upcoming && next.has_value() && !state_.blocks.contains(*next)) {
+      options_.upcoming(*next);
+    }
     return weights;
+  }
+
+  int64_t FirstKept() const {
+    int64_t bytes = 0;
+    for (const LinearKind kind : LinearKinds()) {
+      const LinearShape shape = ShapeOf(config(), kind);
+      bytes += shape.rows * shape.cols * SizeOf(backend_.activation_type());
+    }
+    return config().num_blocks - options_.memory.kept_weight_bytes / bytes;
   }
 
   static BlockWeights With(const BlockActivations* activations, const BlockWeights& weights) {
@@ -250,9 +276,9 @@ class Measurement {
   const EvaluatedWindows& windows_;
   const SensitivityProbes& probes_;
   const SensitivityOptions& options_;
+  SensitivityState& state_;
   std::vector<Stream> streams_;
-  Tensor states_;  // of all streams, one after the other
-  std::optional<WindowLosses> losses_;
+  Tensor hidden_;  // of all streams, one after the other
   int64_t done_ = 0, total_ = 0;
 };
 
@@ -269,6 +295,7 @@ SensitivityMemory ChooseSensitivityMemory(const Backend& backend, const ModelCon
   }
   memory.prefix_on_host = prefix > device->total / 4;
   memory.probe_bytes = (device->total - (memory.prefix_on_host ? 0 : prefix)) / 2;
+  memory.kept_weight_bytes = memory.probe_bytes / 2;
   return memory;
 }
 
@@ -276,8 +303,8 @@ absl::StatusOr<Sensitivity> MeasureSensitivity(Backend& backend, const WeightSou
                                                const EvaluatedWindows& windows,
                                                const SensitivityProbes& probes,
                                                const SensitivityOptions& options,
-                                               CalibrationState& prefix) {
-  return Measurement(backend, baseline, windows, probes, options).Run(prefix);
+                                               SensitivityState& state) {
+  return Measurement(backend, baseline, windows, probes, options, state).Run();
 }
 
 }  // namespace tern

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,6 +22,8 @@ struct SensitivityProbes {
   int64_t block = 0;
   std::vector<BlockActivations> candidates;
   std::vector<BlockActivations> previous;  // empty: no pairs, as for block 0
+  // Whether the loss with all blocks at the baseline is asked for too: it is the same for every i.
+  bool baseline = false;
 };
 
 // Losses are sums of negative log-likelihoods over the windows' predicted tokens, in nats.
@@ -30,50 +34,63 @@ struct Sensitivity {
     double loss;
   };
   int64_t tokens = 0;
-  double baseline_loss = 0;
+  std::optional<double> baseline_loss;  // where asked for
   std::vector<Probe> probes;  // the candidates, then the pairs, in the order they were asked for
 };
 
-// Where hidden states lie, and how many at a time.
+// Where hidden states lie, how many at a time, and what is kept.
 struct SensitivityMemory {
   // Windows are taken in passes of as many as keep the states of all probes within this (at least
   // one window a pass); each pass reads every block from block i - 1 on once.
   int64_t probe_bytes = int64_t{512} << 20;
   bool prefix_on_host = false;  // where the device's own memory has no room for it
+  // The weights of as many of the last blocks, which most measurements ask for, stay in memory.
+  int64_t kept_weight_bytes = 0;
 };
 
-// The kept prefix and as much again on the CPU, at least 512 MiB; about half of what a device has
-// of its own. Depends on the arguments and the size of the device's memory alone.
+// On the CPU the kept prefix and as much again, at least 512 MiB, and no weights; of what a device
+// has of its own about half for probes, and a quarter for weights. Depends on the arguments and the
+// size of the device's memory alone.
 SensitivityMemory ChooseSensitivityMemory(const Backend& backend, const ModelConfig& config,
                                           int64_t tokens);
 
 struct SensitivityOptions {
   SensitivityMemory memory = {};
   // All may be empty; called on the calling thread. `upcoming` gets the block that the source will
-  // be asked for next, before the work on the one at hand begins. `done` counts to `total`.
+  // be asked for next, if it is not kept, before the work on the one at hand begins. `done` counts
+  // to `total`.
   std::function<void(int64_t block)> upcoming = {};
   std::function<void(int64_t done, int64_t total)> progress = {};
   std::function<bool()> cancelled = {};  // true ends the measurement with CANCELLED
 };
 
+// What one measurement leaves for the next of the same source and windows. After an error it is of
+// no use.
+struct SensitivityState {
+  // The windows' hidden states before a block, all blocks before it at the baseline.
+  CalibrationState prefix;
+  std::map<int64_t, BlockWeights> blocks;  // at the baseline
+  std::optional<WindowLosses> losses;
+};
+
 // `baseline` gives the quantized blocks in low-bit form (QuantizedWeights with activations), with
 // the activations that all probes are compared with.
 //
-// `prefix` holds the windows' hidden states before a block, all blocks before it at the baseline:
-// those that an earlier measurement of the same source and windows has left there, or none. It is
-// brought to the block before `probes.block`, from where it stands or, where that is too far, anew.
-// After an error it is of no use.
+// `state` is what an earlier measurement has left, or empty. Its prefix is brought to the block
+// before `probes.block`, from where it stands or, where that is too far, anew. Where its windows
+// are of another shape, nothing of it is used.
 //
-// The bits of a loss depend neither on the prefix nor on the memory; on the CPU they are those of
+// The bits of a loss depend neither on the state nor on the memory; on the CPU they are those of
 // Evaluate with the same activations.
 //
-// Memory: the prefix, the probes' states, one block's weights, the head, 128 MiB of logits at most.
+// Memory: the prefix, the probes' states, one block's weights and those kept, the head, 128 MiB of
+// logits at most.
 // INVALID_ARGUMENT: windows of another shape, token ids outside the vocabulary, no such block.
 absl::StatusOr<Sensitivity> MeasureSensitivity(Backend& backend, const WeightSource& baseline,
                                                const EvaluatedWindows& windows,
                                                const SensitivityProbes& probes,
                                                const SensitivityOptions& options,
-                                               CalibrationState& prefix);
+                                               SensitivityState& state);
 
 }  // namespace tern
 

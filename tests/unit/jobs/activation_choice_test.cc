@@ -39,7 +39,7 @@ SensitivityResult Measured(int32_t block, double four, double six, double previo
   SensitivityResult result;
   result.set_block(block);
   result.set_tokens(10);
-  result.set_baseline_loss(20);
+  if (block == 0) result.set_baseline_loss(20);
   Add(result, 0, 4, 20 + four);
   Add(result, 0, 6, 20 + six);
   if (block == 0) return result;
@@ -108,8 +108,8 @@ TEST(ActivationChoiceTest, AResultThatNothingFollowsFromIsRefused) {
   bad.set_tokens(0);
   EXPECT_THAT(refused(bad), HasSubstr("no tokens"));
   bad = good;
-  bad.set_baseline_loss(std::numeric_limits<double>::infinity());
-  EXPECT_THAT(refused(bad), HasSubstr("not finite"));
+  bad.set_baseline_loss(20);
+  EXPECT_THAT(refused(bad), HasSubstr("a baseline it was not asked for"));
   bad = good;
   bad.mutable_probes(0)->set_loss(std::numeric_limits<double>::quiet_NaN());
   EXPECT_THAT(refused(bad), HasSubstr("not finite"));
@@ -122,6 +122,17 @@ TEST(ActivationChoiceTest, AResultThatNothingFollowsFromIsRefused) {
   bad = good;
   Add(bad, 2, 4, 1);
   EXPECT_THAT(refused(bad), HasSubstr("too many"));
+}
+
+TEST(ActivationChoiceTest, TheFirstBlocksResultHasTheBaseline) {
+  const auto refused = [](const SensitivityResult& result) {
+    return std::string(CheckSensitivity(Options(6), 0, result).message());
+  };
+  SensitivityResult bad = ThreeBlocks()[0];
+  bad.clear_baseline_loss();
+  EXPECT_THAT(refused(bad), HasSubstr("lacks the baseline's loss"));
+  bad.set_baseline_loss(std::numeric_limits<double>::infinity());
+  EXPECT_THAT(refused(bad), HasSubstr("not finite"));
 }
 
 TEST(ActivationBitsSvgTest, EveryBlockHasItsBar) {

@@ -164,7 +164,7 @@ worker::v1::SensitivityResult Sensitivity(const worker::v1::MeasureSensitivity& 
   worker::v1::SensitivityResult result;
   result.set_block(task.block());
   result.set_tokens(60);
-  result.set_baseline_loss(120);
+  if (task.measure_baseline()) result.set_baseline_loss(120);
   const auto add = [&](int32_t previous, int32_t bits, double loss) {
     auto& probe = *result.add_probes();
     probe.set_previous_bits(previous);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -96,7 +97,8 @@ class SensitivityTest : public testing::Test {
   }
 
   static SensitivityProbes ProbesOf(int64_t block) {
-    SensitivityProbes probes = {.block = block, .candidates = {}, .previous = {}};
+    SensitivityProbes probes = {
+        .block = block, .candidates = {}, .previous = {}, .baseline = block == 0};
     for (const int bits : {2, 4}) {
       probes.candidates.push_back(At(block, bits));
       if (block > 0) probes.previous.push_back(At(block - 1, bits));
@@ -104,16 +106,16 @@ class SensitivityTest : public testing::Test {
     return probes;
   }
 
-  Sensitivity Measure(int64_t block, CalibrationState& prefix,
+  Sensitivity Measure(int64_t block, SensitivityState& state,
                       const SensitivityOptions& options = {}) {
     const auto result =
-        MeasureSensitivity(*backend_, *baseline_, windows_, ProbesOf(block), options, prefix);
+        MeasureSensitivity(*backend_, *baseline_, windows_, ProbesOf(block), options, state);
     EXPECT_TRUE(result.ok()) << result.status();
     return *result;
   }
   Sensitivity MeasureAnew(int64_t block, const SensitivityOptions& options = {}) {
-    CalibrationState prefix;
-    return Measure(block, prefix, options);
+    SensitivityState state;
+    return Measure(block, state, options);
   }
 
   double Evaluated(const std::vector<BlockActivations>& activations) {
@@ -124,7 +126,8 @@ class SensitivityTest : public testing::Test {
   }
 
   static std::vector<double> Losses(const Sensitivity& sensitivity) {
-    std::vector<double> losses = {sensitivity.baseline_loss};
+    std::vector<double> losses;
+    if (sensitivity.baseline_loss.has_value()) losses.push_back(*sensitivity.baseline_loss);
     for (const auto& probe : sensitivity.probes) losses.push_back(probe.loss);
     return losses;
   }
@@ -147,10 +150,10 @@ class SensitivityTest : public testing::Test {
 };
 
 TEST_F(SensitivityTest, EveryLossIsThatOfEvaluatingTheModelWithThoseBits) {
+  const double baseline = Evaluated(Baseline());
   for (const int64_t block : {int64_t{0}, int64_t{2}, config_.num_blocks - 1}) {
     const Sensitivity measured = MeasureAnew(block);
     EXPECT_EQ(measured.tokens, kWindows * (kLength - 1));
-    ExpectSame(measured.baseline_loss, Evaluated(Baseline()));
     ASSERT_EQ(measured.probes.size(), block == 0 ? 2U : 6U);
     for (const Sensitivity::Probe& probe : measured.probes) {
       SCOPED_TRACE(testing::Message() << "block " << block << " at " << probe.bits << " after "
@@ -159,9 +162,34 @@ TEST_F(SensitivityTest, EveryLossIsThatOfEvaluatingTheModelWithThoseBits) {
       activations[block] = At(block, probe.bits);
       if (probe.previous_bits != 0) activations[block - 1] = At(block - 1, probe.previous_bits);
       ExpectSame(probe.loss, Evaluated(activations));
-      EXPECT_NE(probe.loss, measured.baseline_loss);
+      EXPECT_NE(probe.loss, baseline);
     }
   }
+}
+
+TEST_F(SensitivityTest, TheBaselineIsMeasuredWhereItIsAskedForAndIsTheSameForAllBlocks) {
+  const double baseline = Evaluated(Baseline());
+  for (const int64_t block : {int64_t{0}, int64_t{2}}) {
+    for (const bool asked : {true, false}) {
+      SensitivityProbes probes = ProbesOf(block);
+      probes.baseline = asked;
+      SensitivityState state;
+      const auto measured = MeasureSensitivity(*backend_, *baseline_, windows_, probes, {}, state);
+      ASSERT_TRUE(measured.ok()) << measured.status();
+      ASSERT_EQ(measured->baseline_loss.has_value(), asked);
+      if (asked) ExpectSame(*measured->baseline_loss, baseline);
+    }
+  }
+}
+
+TEST_F(SensitivityTest, WithNothingToMeasureNoBlockIsRead) {
+  SensitivityProbes nothing;
+  nothing.block = 3;
+  SensitivityState state;
+  const auto measured = MeasureSensitivity(*backend_, *baseline_, windows_, nothing, {}, state);
+  ASSERT_TRUE(measured.ok()) << measured.status();
+  EXPECT_TRUE(measured->probes.empty());
+  EXPECT_TRUE(loaded_.empty());
 }
 
 TEST_F(SensitivityTest, CandidatesComeFirstThenAllPairs) {
@@ -174,35 +202,58 @@ TEST_F(SensitivityTest, CandidatesComeFirstThenAllPairs) {
 
 TEST_F(SensitivityTest, APrefixThatIsKeptAdvancedOrMadeAnewGivesTheSameBits) {
   const std::vector<double> anew = Losses(MeasureAnew(3));
-  CalibrationState prefix;
-  Measure(0, prefix);
-  EXPECT_EQ(prefix.next_block, 0);
-  Measure(2, prefix);
-  EXPECT_EQ(prefix.next_block, 1);
-  EXPECT_EQ(Losses(Measure(3, prefix)), anew) << "advanced";
-  EXPECT_EQ(prefix.next_block, 2);
-  EXPECT_EQ(Losses(Measure(3, prefix)), anew) << "kept";
+  SensitivityState state;
+  Measure(0, state);
+  EXPECT_EQ(state.prefix.next_block, 0);
+  Measure(2, state);
+  EXPECT_EQ(state.prefix.next_block, 1);
+  EXPECT_EQ(Losses(Measure(3, state)), anew) << "advanced";
+  EXPECT_EQ(state.prefix.next_block, 2);
+  EXPECT_EQ(Losses(Measure(3, state)), anew) << "kept";
   const std::vector<double> of_first = Losses(MeasureAnew(1));
-  EXPECT_EQ(Losses(Measure(1, prefix)), of_first) << "too far, so made anew";
-  EXPECT_EQ(prefix.next_block, 0);
+  EXPECT_EQ(Losses(Measure(1, state)), of_first) << "too far, so made anew";
+  EXPECT_EQ(state.prefix.next_block, 0);
 }
 
 TEST_F(SensitivityTest, APrefixOfOtherWindowsIsNotTaken) {
-  CalibrationState prefix;
+  SensitivityState state;
   const EvaluatedWindows fewer = {std::span(ids_).first(kLength), kLength};
-  ASSERT_TRUE(MeasureSensitivity(*backend_, *baseline_, fewer, ProbesOf(1), {}, prefix).ok());
-  EXPECT_EQ(Losses(Measure(1, prefix)), Losses(MeasureAnew(1)));
+  ASSERT_TRUE(MeasureSensitivity(*backend_, *baseline_, fewer, ProbesOf(1), {}, state).ok());
+  EXPECT_EQ(Losses(Measure(1, state)), Losses(MeasureAnew(1)));
 }
 
 TEST_F(SensitivityTest, LossesDoNotDependOnTheMemoryForHiddenStates) {
   const std::vector<double> one_pass = Losses(MeasureAnew(2));
   const int64_t window = kLength * config_.hidden_size * 4;
-  for (const int64_t bytes : {int64_t{1}, 2 * 7 * window}) {  // a window a pass; two, then one
+  for (const int64_t bytes : {int64_t{1}, 2 * 6 * window}) {  // a window a pass; two, then one
     const std::vector<double> passes =
         Losses(MeasureAnew(2, {.memory = {.probe_bytes = bytes, .prefix_on_host = true}}));
     ASSERT_EQ(passes.size(), one_pass.size());
     for (size_t i = 0; i < passes.size(); ++i) ExpectSame(passes[i], one_pass[i]);
   }
+}
+
+TEST_F(SensitivityTest, TheLastBlocksAreKeptAsFarAsThereIsMemory) {
+  const std::vector<double> anew = Losses(MeasureAnew(3));
+  int64_t block_bytes = 0;
+  for (const LinearKind kind : LinearKinds()) {
+    const LinearShape shape = ShapeOf(config_, kind);
+    block_bytes += shape.rows * shape.cols * SizeOf(backend_->activation_type());
+  }
+  const int64_t blocks = config_.num_blocks;
+  std::vector<int64_t> upcoming;
+  const SensitivityOptions options = {
+      .memory = {.kept_weight_bytes = 3 * block_bytes - 1},
+      .upcoming = [&](int64_t block) { upcoming.push_back(block); }};
+  SensitivityState state;
+  Measure(0, state, options);
+  loaded_.clear();
+  upcoming.clear();
+  EXPECT_EQ(Losses(Measure(3, state, options)), anew);
+  std::vector<int64_t> read(blocks - 2);
+  std::iota(read.begin(), read.end(), 0);
+  EXPECT_EQ(loaded_, read);
+  EXPECT_EQ(upcoming, std::vector<int64_t>(read.begin() + 1, read.end()));
 }
 
 TEST_F(SensitivityTest, EachPassReadsABlockOnceAndSaysWhichComesNext) {
@@ -211,7 +262,9 @@ TEST_F(SensitivityTest, EachPassReadsABlockOnceAndSaysWhichComesNext) {
   for (int64_t block = last - 2; block <= last; ++block) once.push_back(block);
   std::vector<int64_t> expected;
   for (int64_t block = 0; block < last - 2; ++block) expected.push_back(block);  // the prefix
-  for (int64_t pass = 0; pass < kWindows; ++pass) {
+  // Elsewhere a pass is a whole batch.
+  const int64_t passes = RowsAreIndependent(*backend_) ? kWindows : 1;
+  for (int64_t pass = 0; pass < passes; ++pass) {
     expected.insert(expected.end(), once.begin(), once.end());
   }
   std::vector<int64_t> upcoming;
@@ -239,11 +292,11 @@ TEST_F(SensitivityTest, CancellingEndsItWhereverItIs) {
   int checks = 0;
   MeasureAnew(2, {.cancelled = [&] { return ++checks < 0; }});
   for (const int at : {1, checks / 2, checks}) {
-    CalibrationState prefix;
+    SensitivityState state;
     int count = 0;
     const SensitivityOptions options = {.cancelled = [&] { return ++count == at; }};
     const auto result =
-        MeasureSensitivity(*backend_, *baseline_, windows_, ProbesOf(2), options, prefix);
+        MeasureSensitivity(*backend_, *baseline_, windows_, ProbesOf(2), options, state);
     EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled) << at;
     EXPECT_EQ(count, at);
   }
@@ -254,8 +307,8 @@ TEST_F(SensitivityTest, BlocksThatTheModelDoesNotHaveAreRefused) {
   before_the_first.previous = {At(0, 4)};
   for (const SensitivityProbes& probes :
        {ProbesOf(-1), ProbesOf(config_.num_blocks), before_the_first}) {
-    CalibrationState prefix;
-    const auto result = MeasureSensitivity(*backend_, *baseline_, windows_, probes, {}, prefix);
+    SensitivityState state;
+    const auto result = MeasureSensitivity(*backend_, *baseline_, windows_, probes, {}, state);
     EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << probes.block;
   }
 }
