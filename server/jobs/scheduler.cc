@@ -53,6 +53,20 @@ std::vector<WarmState> WarmStates(const SynchronizeRequest& request) {
   return warm;
 }
 
+WorkerInfo InfoOf(const SynchronizeRequest& request) {
+  WorkerInfo worker;
+  worker.id = request.worker().id();
+  worker.host = request.worker().host();
+  worker.device = request.worker().device();
+  worker.memory_bytes = request.worker().memory_bytes();
+  worker.version = request.worker().version();
+  worker.supervisor = request.worker().supervisor();
+  worker.resident_bytes = request.resident_bytes();
+  worker.draining = request.draining();
+  worker.warm = WarmStates(request);
+  return worker;
+}
+
 // Into 0 to 1; NaN becomes 0.
 double Fraction(double reported) { return reported > 0 ? std::min(1.0, reported) : 0; }
 
@@ -92,22 +106,8 @@ absl::StatusOr<Scheduler::Answer> Scheduler::Synchronize(const Request& request)
   }
 }
 
-void Scheduler::NoteWorker(const Request& request) {
-  WorkerInfo worker;
-  worker.id = request.worker().id();
-  worker.host = request.worker().host();
-  worker.device = request.worker().device();
-  worker.memory_bytes = request.worker().memory_bytes();
-  worker.version = request.worker().version();
-  worker.supervisor = request.worker().supervisor();
-  worker.resident_bytes = request.resident_bytes();
-  worker.draining = request.draining();
-  worker.warm = WarmStates(request);
-  context_.workers.Report(std::move(worker));
-}
-
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) {
-  NoteWorker(request);
+  context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   const SchedulerOptions& options = context_.options.scheduler;
 
@@ -119,8 +119,8 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) 
                           reader.ListLeasesOfWorker(request.worker().id()));
     TaskChoice choice;
     if (!request.draining()) {
-      TERN_ASSIGN_OR_RETURN(choice, ChooseTask(reader, context_.workers, request.worker().id(),
-                                               WarmStates(request), options.affinity_grace, now));
+      TERN_ASSIGN_OR_RETURN(choice, ChooseTask(reader, context_.workers, InfoOf(request),
+                                               options.affinity_grace, now));
     }
     nothing = held.empty() && !choice.task.has_value();
     answer.retry_at = choice.retry_at;
@@ -147,7 +147,7 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) 
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& request) {
   const worker::v1::SynchronizeRequest::Executing& report = request.executing();
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(report.lease(), "executing.lease"));
-  NoteWorker(request);
+  context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   const absl::Duration lease_duration = context_.options.scheduler.lease_duration;
 
@@ -191,7 +191,7 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& requ
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerEnded(const Request& request,
                                                          const worker::v1::Lease& lease_message) {
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(lease_message, "lease"));
-  NoteWorker(request);
+  context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   Answer answer;
   AfterCommit after;
@@ -262,10 +262,9 @@ absl::StatusOr<std::optional<TaskRecord>> Scheduler::NextTask(const Request& req
   TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> held,
                         reader.ListLeasesOfWorker(request.worker().id()));
   if (!held.empty()) return std::move(held.front());
-  TERN_ASSIGN_OR_RETURN(
-      TaskChoice choice,
-      ChooseTask(reader, context_.workers, request.worker().id(), WarmStates(request),
-                 context_.options.scheduler.affinity_grace, now));
+  TERN_ASSIGN_OR_RETURN(TaskChoice choice,
+                        ChooseTask(reader, context_.workers, InfoOf(request),
+                                   context_.options.scheduler.affinity_grace, now));
   answer.retry_at = choice.retry_at;
   return std::move(choice.task);
 }

@@ -72,7 +72,6 @@ class Scheduler {
  private:
   using Request = worker::v1::SynchronizeRequest;
 
-  void NoteWorker(const Request& request);
   absl::StatusOr<Answer> AnswerIdle(const Request& request);
   absl::StatusOr<Answer> AnswerExecuting(const Request& request);
   absl::StatusOr<Answer> AnswerEnded(const Request& request, const worker::v1::Lease& lease);

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/jobs/clock.h"
+#include "server/store/records.h"
 
 namespace tern {
 
@@ -39,7 +40,7 @@ struct WorkerInfo {
   std::string id;
   std::string host;
   std::string device;
-  int64_t memory_bytes = 0;
+  int64_t memory_bytes = 0;  // 0: not reported
   std::string version;
   std::string supervisor;
   int64_t resident_bytes = 0;
@@ -55,6 +56,12 @@ inline bool ComputesOnGpu(const WorkerInfo& worker) {
   return absl::StartsWith(worker.device, "cuda");
 }
 
+// A worker that does not report its memory is given anything.
+inline WorkerRoom RoomOf(const WorkerInfo& worker) {
+  return {.on_gpu = ComputesOnGpu(worker),
+          .memory_bytes = worker.memory_bytes > 0 ? worker.memory_bytes : INT64_MAX};
+}
+
 // The workers heard from lately. Kept in memory only: after a restart it fills as workers report,
 // within one report interval. Nothing that must be right depends on it; leases are in the store.
 // Thread-safe.
@@ -62,7 +69,10 @@ class WorkerRegistry {
  public:
   // A worker silent for `lost_after` is lost, and forgotten after `forget_after`.
   WorkerRegistry(const Clock& clock, absl::Duration lost_after, absl::Duration forget_after)
-      : clock_(clock), lost_after_(lost_after), forget_after_(forget_after) {}
+      : clock_(clock),
+        lost_after_(lost_after),
+        forget_after_(forget_after),
+        complete_at_(clock.Now() + kReturnsWithin) {}
 
   // Replaces what is known of the worker; last_seen is set to now.
   void Report(WorkerInfo worker);
@@ -72,6 +82,8 @@ class WorkerRegistry {
 
   // By id.
   std::vector<WorkerInfo> List() const;
+  // Whether workers that an earlier process of the server knew have had the time to call again.
+  bool IsComplete() const { return clock_.Now() >= complete_at_; }
   // Activities on tasks of a job by workers not lost.
   std::vector<WorkerInfo> ActiveOn(absl::string_view job_uid) const;
   // Whether a worker other than `asking`, neither lost nor draining, holds this state.
@@ -81,6 +93,9 @@ class WorkerRegistry {
   void ForgetSilent();
 
  private:
+  // Workers try a server that is away at least this often.
+  static constexpr absl::Duration kReturnsWithin = absl::Seconds(5);
+
   bool IsLost(const WorkerInfo& worker) const {
     return clock_.Now() - worker.last_seen > lost_after_;
   }
@@ -88,6 +103,7 @@ class WorkerRegistry {
   const Clock& clock_;
   const absl::Duration lost_after_;
   const absl::Duration forget_after_;
+  const absl::Time complete_at_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<std::string, WorkerInfo> workers_ ABSL_GUARDED_BY(mutex_);
 };

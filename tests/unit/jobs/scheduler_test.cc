@@ -156,6 +156,91 @@ TEST_F(SchedulerTest, OtherWorkComesBeforeABlockThatAnotherHoldsTheStateOf) {
   EXPECT_EQ(b_.task().job_uid(), world_.Record(second).uid);
 }
 
+TEST_F(SchedulerTest, ATaskGoesOnlyToAWorkerWithTheMemoryForIt) {
+  const v1::QuantizationJob job = world_.Create();
+  const TaskRecord first = world_.Task(job.name(), "quantize/0");
+  a_.set_memory(first.memory_bytes - 1);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  EXPECT_EQ(a_.task_name(), "");
+  Take(a_, "");
+  a_.set_memory(first.memory_bytes);
+  Take(a_, "quantize/0");
+}
+
+TEST_F(SchedulerTest, AGpusMemoryIsComparedWithWhatAGpuNeeds) {
+  const v1::QuantizationJob job = world_.Create();
+  a_.set_memory(1);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  const int64_t needed = world_.Task(job.name(), "quantize/0").gpu_memory_bytes;
+  b_.set_device("cuda:0");
+  b_.set_memory(needed - 1);
+  Take(b_, "");
+  b_.set_memory(needed);
+  Take(b_, "quantize/0");
+}
+
+TEST_F(SchedulerTest, AWorkerThatDoesNotReportItsMemoryGetsEveryTask) {
+  world_.Create();
+  a_.set_memory(0);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  EXPECT_EQ(a_.task_name(), "quantize/0");
+}
+
+TEST_F(SchedulerTest, AJobWithoutWorkersSaysSoUntilOneIsConnected) {
+  const v1::QuantizationJob job = world_.Create();
+  // As after a restart: workers may be about to call again.
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+  world_.clock().Advance(absl::Seconds(5));
+  const v1::Progress alone = world_.Get(job.name()).progress();
+  ASSERT_TRUE(alone.has_shortage());
+  EXPECT_EQ(alone.shortage().workers(), 0);
+  EXPECT_EQ(alone.shortage().task(), "");
+  Take(a_, "scan");
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+  // Another job waits for its turn, and a worker that drains takes nothing.
+  const v1::QuantizationJob next = world_.Create();
+  EXPECT_FALSE(world_.Get(next.name()).progress().has_shortage());
+  a_.set_draining(true);
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  EXPECT_TRUE(world_.Get(next.name()).progress().has_shortage());
+}
+
+TEST_F(SchedulerTest, AJobThatIsTooBigForTheWorkersSaysWhatItNeeds) {
+  const v1::QuantizationJob job = world_.Create();
+  world_.clock().Advance(absl::Seconds(5));
+  a_.set_memory(1000);
+  b_.set_memory(2000);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  Take(b_, "");
+  const TaskRecord next = world_.Task(job.name(), "quantize/0");
+  const v1::Progress progress = world_.Get(job.name()).progress();
+  ASSERT_TRUE(progress.has_shortage());
+  EXPECT_FALSE(progress.has_eta());
+  const v1::WorkerShortage& shortage = progress.shortage();
+  EXPECT_EQ(shortage.workers(), 2);
+  EXPECT_EQ(shortage.task(), "quantize/0");
+  EXPECT_EQ(shortage.memory_bytes(), next.memory_bytes);
+  EXPECT_EQ(shortage.gpu_memory_bytes(), next.gpu_memory_bytes);
+  EXPECT_EQ(shortage.largest_memory_bytes(), 2000);
+  EXPECT_EQ(shortage.largest_gpu_memory_bytes(), 0);
+  FakeWorker gpu("gpu");
+  gpu.set_device("cuda:0");
+  gpu.set_memory(next.gpu_memory_bytes);
+  Take(gpu, "quantize/0");
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+}
+
+TEST_F(SchedulerTest, AJobThatHasEndedWaitsForNoWorker) {
+  const v1::QuantizationJob job = world_.Create();
+  world_.clock().Advance(absl::Seconds(5));
+  ASSERT_THAT(world_.operations().Cancel(job.name()), IsOk());
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+}
+
 TEST_F(SchedulerTest, AReportRenewsTheLeaseOnceHalfOfItHasPassed) {
   const std::string job = world_.Create().name();
   Take(a_, "scan");
