@@ -171,7 +171,7 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& requ
 
   Answer answer;
   if (!live) {
-    context_.observer.StaleWriteRefused(WhatIsReported(request));
+    ObserveStaleWrite(context_, lease, WhatIsReported(request));
     const bool cancelled = job.has_value() && job->state == JobState::kCancelled;
     answer.response.mutable_stop()->set_reason(cancelled ? "the job was cancelled"
                                                          : "the lease has ended");
@@ -201,7 +201,7 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerEnded(const Request& request,
         TERN_RETURN_IF_ERROR(EndTask(request, lease, transaction, now, after));
         return LeaseNext(request, transaction, now, answer, after);
       });
-  if (IsStaleLease(status)) context_.observer.StaleWriteRefused(WhatIsReported(request));
+  if (IsStaleLease(status)) ObserveStaleWrite(context_, lease, WhatIsReported(request));
   if (!status.ok()) return status;
   Finish(after);
   // A busy worker's call is never held: it calls again as idle.
@@ -292,6 +292,7 @@ absl::Status Scheduler::Lease(const Request& request, Transaction& transaction, 
     TERN_RETURN_IF_ERROR(ChangeState(context_, transaction, job, JobState::kRunning, now, after));
     TERN_RETURN_IF_ERROR(transaction.UpdateJob(job));
   }
+  message->set_job(NameOf(job));
   *answer.response.mutable_execute()->mutable_task() = *std::move(message);
   *answer.response.mutable_next_call_after() =
       ToDuration(context_.options.scheduler.report_interval);

@@ -280,6 +280,27 @@ TEST_F(SchedulerTest, ASilentWorkerLosesItsTask) {
   EXPECT_EQ(retried.task_retried().attempts(), 0);
 }
 
+TEST_F(SchedulerTest, WhatHappensToALeaseIsObservedWithItsJob) {
+  const std::string job = world_.Create().name();
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Fail(system(), "no"), IsOk());
+  world_.clock().Advance(absl::Seconds(1));
+  Take(a_, "scan");
+  world_.clock().Advance(absl::Seconds(31));
+  ASSERT_THAT(world_.scheduler().ExpireLeases(), IsOk());
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  Take(b_, "scan");
+  ASSERT_THAT(b_.Finish(system()), IsOk());
+  ASSERT_THAT(b_.Finish(system()), IsOk());
+  for (const char* const what :
+       {" scan 1 worker-a failed", " scan 2 worker-a expired", " scan 2 worker-a lost",
+        " scan 2  stale report", " scan 3 worker-b succeeded",
+        " quantize/0 1 worker-b succeeded"}) {
+    EXPECT_EQ(world_.observer().Counted(job + what), 1) << what;
+  }
+  EXPECT_EQ(world_.observer().Counted("block finished of " + job), 1);
+}
+
 TEST_F(SchedulerTest, AWorkerThatComesBackLateChangesNothing) {
   const std::string job = world_.Create().name();
   Take(a_, "scan");
