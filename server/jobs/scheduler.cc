@@ -107,12 +107,12 @@ absl::StatusOr<Scheduler::Answer> Scheduler::Synchronize(const Request& request)
 }
 
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) {
-  context_.workers.Report(InfoOf(request));
+  Answer answer;
+  answer.seen = context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   const SchedulerOptions& options = context_.options.scheduler;
 
   // Most calls find nothing, and those write nothing.
-  Answer answer;
   bool nothing = false;
   TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
     TERN_ASSIGN_OR_RETURN(const std::vector<TaskRecord> held,
@@ -147,7 +147,8 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) 
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& request) {
   const worker::v1::SynchronizeRequest::Executing& report = request.executing();
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(report.lease(), "executing.lease"));
-  context_.workers.Report(InfoOf(request));
+  Answer answer;
+  answer.seen = context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   const absl::Duration lease_duration = context_.options.scheduler.lease_duration;
 
@@ -169,7 +170,6 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& requ
     }));
   }
 
-  Answer answer;
   if (!live) {
     ObserveStaleWrite(context_, lease, WhatIsReported(request));
     const bool cancelled = job.has_value() && job->state == JobState::kCancelled;
@@ -191,9 +191,9 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& requ
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerEnded(const Request& request,
                                                          const worker::v1::Lease& lease_message) {
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(lease_message, "lease"));
-  context_.workers.Report(InfoOf(request));
-  const absl::Time now = context_.clock.Now();
   Answer answer;
+  answer.seen = context_.workers.Report(InfoOf(request));
+  const absl::Time now = context_.clock.Now();
   AfterCommit after;
   const absl::Status status =
       context_.store.Transact([&](Transaction& transaction) -> absl::Status {
@@ -317,6 +317,11 @@ absl::Status Scheduler::ExpireLeases() {
         TakeBack(expired, "not heard from before the lease's deadline",
                  [now](const TaskRecord& task) { return task.lease_deadline < now; }));
   }
+}
+
+void Scheduler::WorkerLeft(absl::string_view worker, absl::Time seen) {
+  context_.workers.MarkLost(worker, seen);
+  context_.work_signal.Notify(kWorkKey);
 }
 
 absl::Status Scheduler::ExpireSupervised(absl::string_view supervisor) {

@@ -126,9 +126,12 @@ absl::Status LoseWorker(const JobsContext& context, Transaction& transaction, Jo
   AddError(task,
            ToProto(WithReason(absl::UnavailableError(absl::StrCat("worker ", worker, ": ", reason)),
                               "WORKER_LOST")));
-  after.Observe([&workers = context.workers, lease = Observed(job, task),
-                 kind = task.kind](JobsObserver& observer) {
+  // A lease runs out half its length after the last report at the soonest.
+  const absl::Time last_seen = now - context.options.scheduler.lease_duration / 2;
+  after.Observe([&workers = context.workers, lease = Observed(job, task), kind = task.kind,
+                 last_seen](JobsObserver& observer) {
     workers.SetActivity(lease.worker, std::nullopt);
+    workers.MarkLost(lease.worker, last_seen);
     observer.LeaseExpired(lease);
     observer.TaskAttempt(lease, TaskKindName(kind), "lost");
   });

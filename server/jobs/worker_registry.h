@@ -48,7 +48,7 @@ struct WorkerInfo {
   std::optional<WorkerActivity> activity;
   std::vector<WarmState> warm;
   absl::Time last_seen;
-  bool lost = false;  // silent for longer than `lost_after`
+  bool lost = false;  // silent for longer than `lost_after`, or known to be gone
 };
 
 // Whether its memory_bytes are a GPU's.
@@ -74,9 +74,12 @@ class WorkerRegistry {
         forget_after_(forget_after),
         complete_at_(clock.Now() + kReturnsWithin) {}
 
-  // Replaces what is known of the worker; last_seen is set to now.
-  void Report(WorkerInfo worker);
+  // Replaces what is known of the worker; last_seen is set to now, which is returned.
+  absl::Time Report(WorkerInfo worker);
   void SetActivity(absl::string_view worker, std::optional<WorkerActivity> activity);
+  // The worker seems to be gone: it is lost until it reports again. Does nothing when it has
+  // reported after `last_seen`.
+  void MarkLost(absl::string_view worker, absl::Time last_seen);
   // The worker's process is gone.
   void Remove(absl::string_view worker);
 
@@ -97,7 +100,7 @@ class WorkerRegistry {
   static constexpr absl::Duration kReturnsWithin = absl::Seconds(5);
 
   bool IsLost(const WorkerInfo& worker) const {
-    return clock_.Now() - worker.last_seen > lost_after_;
+    return worker.lost || clock_.Now() - worker.last_seen > lost_after_;
   }
 
   const Clock& clock_;

@@ -280,6 +280,39 @@ TEST_F(SchedulerTest, ASilentWorkerLosesItsTask) {
   EXPECT_EQ(retried.task_retried().attempts(), 0);
 }
 
+TEST_F(SchedulerTest, AWorkerWhoseLeaseRanOutIsLostAndAnotherIsNot) {
+  world_.Create();
+  Take(a_, "scan");
+  world_.clock().Advance(absl::Seconds(31));
+  Take(b_, "");
+  ASSERT_THAT(world_.scheduler().ExpireLeases(), IsOk());
+  const std::vector<WorkerInfo> workers = system().workers().List();
+  ASSERT_EQ(workers.size(), 2U);
+  EXPECT_TRUE(workers[0].lost);
+  EXPECT_FALSE(workers[0].activity.has_value());
+  EXPECT_FALSE(workers[1].lost);
+  // It was only late.
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  EXPECT_FALSE(system().workers().List()[0].lost);
+}
+
+TEST_F(SchedulerTest, AnIdleWorkerThatLeavesIsLostAndWhatWasKeptForItIsAnyones) {
+  world_.Create();
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  const auto last = a_.Fail(system(), "disk hiccup");
+  ASSERT_THAT(last, IsOk());
+  world_.clock().Advance(absl::Seconds(1));
+  Take(b_, "");
+  bool woken = false;
+  const auto registration = system().work_signal().Once(kWorkKey, [&] { woken = true; });
+  world_.scheduler().WorkerLeft(a_.id(), last->seen);
+  EXPECT_TRUE(woken);
+  EXPECT_TRUE(system().workers().List()[0].lost);
+  Take(b_, "quantize/1");
+}
+
 TEST_F(SchedulerTest, WhatHappensToALeaseIsObservedWithItsJob) {
   const std::string job = world_.Create().name();
   Take(a_, "scan");
