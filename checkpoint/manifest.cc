@@ -60,10 +60,14 @@ std::string ManifestJson(const std::map<std::string, FileDigest>& files) {
 absl::StatusOr<std::map<std::string, FileDigest>> ParseManifest(const std::string& json) {
   TERN_ASSIGN_OR_RETURN(const nlohmann::json manifest, ParseJsonObject(json, kLabel));
   const auto version = manifest.find("manifest_version");
+  if (version != manifest.end() && version->is_number_integer() && *version > kManifestVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(kLabel, ": manifest_version ", version->dump(),
+                     " was written by a newer version of Tern; this one reads ", kManifestVersion));
+  }
   if (version == manifest.end() || *version != kManifestVersion) {
-    return absl::InvalidArgumentError(absl::StrCat(kLabel, ": manifest_version must be ",
-                                                   kManifestVersion,
-                                                   "; was it written by a newer version of Tern?"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(kLabel, ": manifest_version must be ", kManifestVersion));
   }
   const auto files = manifest.find("files");
   if (files == manifest.end() || !files->is_object()) {

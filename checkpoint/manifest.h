@@ -17,7 +17,7 @@ struct FileDigest {
 };
 
 // tern-manifest.json's text, and back. Reading checks names (plain), sizes and digests' form;
-// errors are INVALID_ARGUMENT and name the entry.
+// errors are INVALID_ARGUMENT and name the entry, but FAILED_PRECONDITION for a newer version's.
 std::string ManifestJson(const std::map<std::string, FileDigest>& files);
 absl::StatusOr<std::map<std::string, FileDigest>> ParseManifest(const std::string& json);
 

@@ -65,6 +65,26 @@ absl::Status VerifyDigest(const std::string& path, const FileDigest& expected) {
                                           ", but the manifest says ", expected.sha256));
 }
 
+// FAILED_PRECONDITION when a newer version wrote it, DATA_LOSS when it is anything but a manifest.
+absl::StatusOr<std::map<std::string, FileDigest>> ReadManifest(const std::string& folder) {
+  const std::string path = FilePath(folder, kManifestFile);
+  TERN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxJsonFileBytes));
+  absl::StatusOr<std::map<std::string, FileDigest>> manifest = ParseManifest(text);
+  if (absl::IsInvalidArgument(manifest.status())) return AsDataLoss(manifest.status());
+  return manifest;
+}
+
+// That the config is the one the manifest tells of: what is wrong in it then is no damage.
+absl::Status VerifyConfig(const std::string& folder,
+                          const std::map<std::string, FileDigest>& manifest) {
+  const auto config = manifest.find(kConfigFile);
+  if (config == manifest.end()) {
+    return absl::DataLossError(
+        absl::StrCat(FilePath(folder, kManifestFile), ": does not list ", kConfigFile));
+  }
+  return VerifyDigest(FilePath(folder, kConfigFile), config->second);
+}
+
 // The index names every tensor's file, and the bytes of them all.
 absl::Status VerifyIndex(const std::string& path, const ModelConfig& config,
                          const PackedFormat& format, int64_t tensor_bytes) {
@@ -88,15 +108,20 @@ absl::Status VerifyIndex(const std::string& path, const ModelConfig& config,
 absl::StatusOr<std::unique_ptr<PackedCheckpoint>> PackedCheckpoint::Open(const std::string& path) {
   std::unique_ptr<PackedCheckpoint> checkpoint(new PackedCheckpoint);
   checkpoint->path_ = path;
+  auto manifest = ReadManifest(path);
+  // A folder without one may be something else altogether, which its config.json tells.
+  const bool has_manifest = !absl::IsNotFound(manifest.status());
+  if (has_manifest) {
+    TERN_RETURN_IF_ERROR(manifest.status());
+    TERN_RETURN_IF_ERROR(VerifyConfig(path, *manifest));
+  }
   TERN_ASSIGN_OR_RETURN(const std::string config_json,
                         ReadFile(FilePath(path, kConfigFile), kMaxConfigFileBytes));
   TERN_ASSIGN_OR_RETURN(PackedConfig packed, ParsePackedConfig(config_json));
   checkpoint->format_ = std::move(packed.format);
   checkpoint->source_config_json_ = std::move(packed.source_config_json);
   TERN_ASSIGN_OR_RETURN(checkpoint->config_, ParseModelConfig(checkpoint->source_config_json_));
-  TERN_ASSIGN_OR_RETURN(const std::string manifest,
-                        ReadFile(FilePath(path, kManifestFile), kMaxJsonFileBytes));
-  TERN_ASSIGN_OR_RETURN(checkpoint->manifest_, ParseManifest(manifest));
+  TERN_ASSIGN_OR_RETURN(checkpoint->manifest_, std::move(manifest));
   TERN_RETURN_IF_ERROR(CheckFiles(path, checkpoint->manifest_, checkpoint->config_));
   return checkpoint;
 }

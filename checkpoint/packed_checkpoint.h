@@ -20,8 +20,10 @@ namespace tern {
 // are verified as they are read. Thread-safe after Open.
 class PackedCheckpoint {
  public:
-  // NOT_FOUND when the folder, its config.json or its manifest is missing, INVALID_ARGUMENT when
-  // one of these does not parse, DATA_LOSS when a listed file is missing or has another size.
+  // NOT_FOUND when the folder or its manifest is missing. DATA_LOSS when the manifest does not
+  // parse, config.json is not as the manifest says, or another listed file is missing or has
+  // another size. INVALID_ARGUMENT when config.json is whole and not one that this build reads;
+  // FAILED_PRECONDITION when a newer version wrote the manifest.
   static absl::StatusOr<std::unique_ptr<PackedCheckpoint>> Open(const std::string& path);
 
   const ModelConfig& config() const { return config_; }

@@ -1,6 +1,7 @@
 #include "client/progress_display.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/format_values.h"
@@ -32,6 +33,8 @@ void ProgressDisplay::OnWatchMessage(const v1::WatchQuantizationJobResponse& mes
     Say("connected again");
   }
   away_ = false;
+  // The progress of an event may be long past.
+  if (message.has_snapshot() || message.has_progress()) SayShortage();
   if (!message.has_event() || message.sequence() <= shown_from_.value_or(0)) return;
   if (console_->interactive && !IsNotable(message.event())) return;
   if (const std::string line = EventLine(message.event()); !line.empty()) Say(line);
@@ -84,6 +87,12 @@ v1::QuantizationJob::State ProgressDisplay::state() const {
 void ProgressDisplay::Say(const std::string& line) {
   Clear();
   console_->err << line << "\n" << std::flush;
+}
+
+void ProgressDisplay::SayShortage() {
+  std::string shortage = ShortageText(view_.progress);
+  if (!shortage.empty() && shortage != shortage_) Say(shortage);
+  shortage_ = std::move(shortage);
 }
 
 void ProgressDisplay::SayInterrupted(const absl::Status& why) {

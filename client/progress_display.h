@@ -15,8 +15,8 @@
 namespace tern {
 
 // Shows how a job and its download come along: on a terminal one line that is drawn again and
-// again, with notable events above it; otherwise a line per event. Events from before the watch
-// began are not shown. Thread-safe.
+// again, with notable events above it; otherwise a line per event. That no worker takes the job is
+// said in a line of its own, once. Events from before the watch began are not shown. Thread-safe.
 class ProgressDisplay : public WatchListener, public DownloadListener {
  public:
   explicit ProgressDisplay(Console* console);
@@ -37,6 +37,7 @@ class ProgressDisplay : public WatchListener, public DownloadListener {
 
  private:
   void Say(const std::string& line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SayShortage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SayInterrupted(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Clear() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -45,6 +46,7 @@ class ProgressDisplay : public WatchListener, public DownloadListener {
   JobView view_ ABSL_GUARDED_BY(mutex_);
   // The sequence the first snapshot stood at; none before it.
   std::optional<int64_t> shown_from_ ABSL_GUARDED_BY(mutex_);
+  std::string shortage_ ABSL_GUARDED_BY(mutex_);  // as it was said last
   bool drawn_ ABSL_GUARDED_BY(mutex_) = false;
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
 };

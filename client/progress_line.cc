@@ -111,7 +111,10 @@ std::string ProgressLine(const JobView& view, int width, absl::Time now) {
   if (view.activation_bits) {
     parts.push_back(absl::StrFormat("activations %.2f bits", *view.activation_bits));
   }
-  if (view.state == v1::QuantizationJob::PENDING) {
+  if (view.progress.has_shortage()) {
+    parts.emplace_back(view.progress.shortage().workers() == 0 ? "no worker is connected"
+                                                               : "no worker has the memory");
+  } else if (view.state == v1::QuantizationJob::PENDING) {
     parts.emplace_back("waiting for a worker");
   } else if (view.state == v1::QuantizationJob::RUNNING && view.progress.has_eta()) {
     const absl::Duration left = ToDuration(view.progress.eta()) - (now - view.progress_time);
@@ -163,6 +166,28 @@ std::string EventLine(const v1::JobEvent& event) {
       return "";
   }
   return "";
+}
+
+std::string ShortageText(const v1::Progress& progress) {
+  if (!progress.has_shortage()) return "";
+  const v1::WorkerShortage& shortage = progress.shortage();
+  if (shortage.workers() == 0) {
+    return "no worker is connected; start one with tern-worker --server HOST:PORT, or the server "
+           "with "
+           "--local-workers N";
+  }
+  std::vector<std::string> largest;
+  if (shortage.largest_memory_bytes() > 0) {
+    largest.push_back(BytesText(shortage.largest_memory_bytes()));
+  }
+  if (shortage.largest_gpu_memory_bytes() > 0) {
+    largest.push_back(BytesText(shortage.largest_gpu_memory_bytes()) + " on a GPU");
+  }
+  return absl::StrFormat(
+      "of the workers connected (%d) none has the memory that %s needs: %s (%s on a GPU), "
+      "and the largest has %s; start a larger one with tern-worker --server HOST:PORT",
+      shortage.workers(), Printable(shortage.task()), BytesText(shortage.memory_bytes()),
+      BytesText(shortage.gpu_memory_bytes()), absl::StrJoin(largest, ", "));
 }
 
 std::string ProgressSummary(const v1::QuantizationJob& job) {

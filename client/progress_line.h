@@ -29,12 +29,16 @@ struct JobView {
 };
 
 // One line of at most `width` characters: a bar, percent, blocks, layer error, bits per weight and
-// of activations, time left, what is being worked on. What does not fit is left out, from the
-// right.
+// of activations, time left or what it waits for, what is being worked on. What does not fit is
+// left out, from the right.
 std::string ProgressLine(const JobView& view, int width, absl::Time now);
 
 // One line (without line feed) for an event, "" for one that is not worth a line.
 std::string EventLine(const v1::JobEvent& event);
+
+// What the job waits for and what to do about it, in one line; "" when it does not wait for a
+// worker.
+std::string ShortageText(const v1::Progress& progress);
 
 // "RUNNING, 3/6 blocks, 48%, about 1m20s left"
 std::string ProgressSummary(const v1::QuantizationJob& job);

@@ -199,6 +199,9 @@ std::string JobText(const QuantizationJob& job) {
             absl::StrFormat("%s %s on %s", task.task(), task.stage(), Printable(task.worker())),
             &text);
   }
+  if (job.progress().has_shortage()) {
+    AddLine("Waiting", ShortageText(job.progress()), &text);
+  }
   if (job.has_preflight()) {
     AddLine("Needs",
             absl::StrFormat("%s memory per worker, %s on a GPU (at least %s), %s disk (estimates)",

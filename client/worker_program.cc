@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -97,6 +99,35 @@ std::string ReadBoth(int out, int err, const std::function<void(absl::string_vie
   return output;
 }
 
+// What the child does between fork and exec. Whatever ends this process, kill -9 included, ends the
+// program, which would compute on for nobody.
+[[noreturn]] void BecomeProgram(char* const* argv, pid_t parent, int out, int err, int exec_error) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // The parent may have died before the call above took effect.
+  if (getppid() != parent) _exit(EXIT_FAILURE);
+  dup2(out, STDOUT_FILENO);
+  dup2(err, STDERR_FILENO);
+  execvp(argv[0], argv);
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = write(exec_error, &error, sizeof error);
+  _exit(EXIT_FAILURE);
+}
+
+// 0 when the other end was closed without a word.
+int ReadErrno(int fd) {
+  int error = 0;
+  while (read(fd, &error, sizeof error) < 0 && errno == EINTR) {
+  }
+  return error;
+}
+
+int Wait(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<ProgramResult> RunWorkerProgram(
@@ -112,25 +143,26 @@ absl::StatusOr<ProgramResult> RunWorkerProgram(
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, out->write_end(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, err->write_end(), STDERR_FILENO);
-  pid_t child = 0;
-  const int error = posix_spawnp(&child, program.c_str(), &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
+  // Closed without a word by a successful exec; otherwise carries its errno.
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Pipe> exec_error, Pipe::Make());
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child == 0) {
+    BecomeProgram(argv.data(), parent, out->write_end(), err->write_end(), exec_error->write_end());
+  }
+  if (child < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot start ", kWorker));
   out->CloseWriteEnd();
   err->CloseWriteEnd();
-  if (error != 0) {
+  exec_error->CloseWriteEnd();
+  if (const int error = ReadErrno(exec_error->read_end()); error != 0) {
+    Wait(child);
     return absl::NotFoundError(
         absl::StrCat(kWorker, " cannot be run (", std::strerror(error),
                      "); it computes the evaluation and must lie beside tern or in $PATH"));
   }
   ProgramResult result;
   result.output = ReadBoth(out->read_end(), err->read_end(), on_stderr_line);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = Wait(child);
   if (!WIFEXITED(status)) {
     return absl::InternalError(absl::StrCat(kWorker, " was killed by signal ", WTERMSIG(status)));
   }

@@ -17,28 +17,36 @@ void JobsLog::JobEnded(absl::string_view job_name, JobState state) {
   metrics_.JobEnded(job_name, state);
 }
 
-void JobsLog::TaskAttempt(absl::string_view kind, absl::string_view outcome) {
+void JobsLog::TaskAttempt(const ObservedLease& lease, absl::string_view kind,
+                          absl::string_view outcome) {
   Log(outcome == "succeeded" ? LogLevel::kDebug : LogLevel::kWarning, "task attempt ended",
-      {{"kind", kind}, {"outcome", outcome}});
-  metrics_.TaskAttempt(kind, outcome);
+      {{"job", lease.job},
+       {"task", lease.task},
+       {"epoch", lease.epoch},
+       {"worker", lease.worker},
+       {"outcome", outcome}});
+  metrics_.TaskAttempt(lease, kind, outcome);
 }
 
-void JobsLog::BlockFinished(const v1::BlockMetrics& metrics) {
+void JobsLog::BlockFinished(absl::string_view job_name, const v1::BlockMetrics& metrics) {
   Log(LogLevel::kDebug, "block finished",
-      {{"block", metrics.block()},
+      {{"job", job_name},
+       {"block", metrics.block()},
        {"reconstruction_error", metrics.reconstruction_error()},
        {"worker", metrics.worker()}});
-  metrics_.BlockFinished(metrics);
+  metrics_.BlockFinished(job_name, metrics);
 }
 
-void JobsLog::LeaseExpired() {
-  Log(LogLevel::kWarning, "lease taken back from a lost worker");
-  metrics_.LeaseExpired();
+void JobsLog::LeaseExpired(const ObservedLease& lease) {
+  Log(LogLevel::kWarning, "lease taken back from a lost worker",
+      {{"job", lease.job}, {"task", lease.task}, {"epoch", lease.epoch}, {"worker", lease.worker}});
+  metrics_.LeaseExpired(lease);
 }
 
-void JobsLog::StaleWriteRefused(absl::string_view what) {
-  Log(LogLevel::kInfo, "stale write refused", {{"what", what}});
-  metrics_.StaleWriteRefused(what);
+void JobsLog::StaleWriteRefused(const ObservedLease& lease, absl::string_view what) {
+  Log(LogLevel::kInfo, "stale write refused",
+      {{"job", lease.job}, {"task", lease.task}, {"epoch", lease.epoch}, {"what", what}});
+  metrics_.StaleWriteRefused(lease, what);
 }
 
 void JobsLog::Problem(absl::string_view doing, const absl::Status& status) {

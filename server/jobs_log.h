@@ -15,10 +15,11 @@ class JobsLog : public JobsObserver {
 
   void JobCreated(absl::string_view job_name) override;
   void JobEnded(absl::string_view job_name, JobState state) override;
-  void TaskAttempt(absl::string_view kind, absl::string_view outcome) override;
-  void BlockFinished(const v1::BlockMetrics& metrics) override;
-  void LeaseExpired() override;
-  void StaleWriteRefused(absl::string_view what) override;
+  void TaskAttempt(const ObservedLease& lease, absl::string_view kind,
+                   absl::string_view outcome) override;
+  void BlockFinished(absl::string_view job_name, const v1::BlockMetrics& metrics) override;
+  void LeaseExpired(const ObservedLease& lease) override;
+  void StaleWriteRefused(const ObservedLease& lease, absl::string_view what) override;
   void Problem(absl::string_view doing, const absl::Status& status) override;
 
  private:

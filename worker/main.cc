@@ -2,7 +2,7 @@
 // checkpoint on this machine; or says how many CUDA devices there are.
 //
 // Exit codes: 0 stopped on request or measured, 1 failed, 2 bad command line, device or input,
-// 3 no room (memory, disk): the same may work later.
+// 3 no room (memory, disk): the same may work later, 4 the checkpoint to be measured is damaged.
 
 #include <grpcpp/channel.h>
 #include <unistd.h>
@@ -48,6 +48,7 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kBadCommandLine = 2;
 constexpr int kNoRoom = 3;
+constexpr int kDamaged = 4;
 
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(100);
 constexpr absl::Duration kEndPoll = absl::Seconds(1);  // for a loop that ends by itself
@@ -154,6 +155,7 @@ int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return 0;
   std::cerr << "tern-worker: " << status.message() << std::endl;
   if (absl::IsResourceExhausted(status)) return kNoRoom;
+  if (absl::IsDataLoss(status)) return kDamaged;
   const bool refused = absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
                        absl::IsFailedPrecondition(status);
   return refused ? kBadCommandLine : kFailed;

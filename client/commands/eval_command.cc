@@ -35,8 +35,10 @@ CommandSyntax Syntax() {
                    .help = "The full-precision model: adds its perplexity and the KL divergence."},
                   OutputOption()},
       .notes =
-          "DIR is a packed checkpoint or a full-precision model. The text is UTF-8, JSONL with a\n"
-          "field \"text\", or a .safetensors file with input_ids.\n"
+          "DIR is a packed checkpoint, of which every byte is checked first as by verify, or a\n"
+          "full-precision model. The text is UTF-8, JSONL with a field \"text\", or a "
+          ".safetensors\n"
+          "file with input_ids.\n"
           "The work is done on this machine by tern-worker, which must lie beside tern or in\n"
           "$PATH.\n",
   };
@@ -65,7 +67,10 @@ std::string MeasuredText(const ordered_json& json) {
   return text;
 }
 
-// An error of tern-worker as one of this program, which exits alike.
+// What tern-worker exits with where a checkpoint is damaged.
+constexpr int kWorkerDamaged = 4;
+
+// An error of tern-worker as one of this program.
 absl::Status WorkerError(int exit_code, const std::string& error) {
   const std::string message =
       error.empty() ? absl::StrCat("tern-worker exited with code ", exit_code) : error;
@@ -74,6 +79,8 @@ absl::Status WorkerError(int exit_code, const std::string& error) {
       return absl::InvalidArgumentError(message);
     case kExitUnavailable:
       return absl::ResourceExhaustedError(message);
+    case kWorkerDamaged:
+      return absl::DataLossError(message);
     default:
       return absl::InternalError(message);
   }

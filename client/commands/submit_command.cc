@@ -11,6 +11,7 @@
 #include "client/format_values.h"
 #include "client/job_name.h"
 #include "client/method_options.h"
+#include "client/progress_line.h"
 #include "client/proto_json.h"
 
 namespace tern {
@@ -170,6 +171,7 @@ absl::StatusOr<ExitCode> Submit(const Arguments& arguments, Console& console) {
   }
   if (out.empty() && !arguments.Has("follow")) {
     console.err << FoundText(*job) << "\n";
+    if (job->progress().has_shortage()) console.err << ShortageText(job->progress()) << "\n";
     TERN_RETURN_IF_ERROR(WriteJob(*job, job->name(), console));
     return kExitOk;
   }

@@ -39,6 +39,7 @@ SynchronizeCall::SynchronizeCall(grpc::CallbackServerContext* context, Executor&
 void SynchronizeCall::Step() {
   // What a worker that has gone reported must still count; it only gets nothing new.
   if (context_->IsCancelled() && request_.has_idle()) {
+    if (seen_.has_value()) jobs_.scheduler().WorkerLeft(request_.worker().id(), *seen_);
     return End(absl::CancelledError("the worker has gone"));
   }
   bool answered = false;
@@ -70,6 +71,7 @@ absl::StatusOr<bool> SynchronizeCall::Advance() {
 
   work_change_ = jobs_.work_signal().Once(kWorkKey, pump_->Waker());
   TERN_ASSIGN_OR_RETURN(Scheduler::Answer answer, jobs_.scheduler().Synchronize(request_));
+  seen_ = answer.seen;
   if (ended_.Contains(supervisor)) {
     // It ended while the call was being answered: what it was given, and that it was heard from,
     // is taken back.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -49,6 +50,7 @@ class SynchronizeCall : public grpc::ServerUnaryReactor {
   worker::v1::SynchronizeRequest request_;
   worker::v1::SynchronizeResponse& response_;
   const absl::Time hold_until_;
+  std::optional<absl::Time> seen_;  // when the worker was last heard from in this call
   ChangeSignal::Registration phase_change_;
   ChangeSignal::Registration work_change_;
   const std::shared_ptr<Pump> pump_;

@@ -11,6 +11,8 @@ namespace tern {
 namespace {
 
 constexpr int32_t kEventsPerRead = 64;
+// Nothing tells of a job that no worker takes, or of a worker that is missed.
+constexpr absl::Duration kLookAgainInterval = absl::Seconds(2);
 
 }  // namespace
 
@@ -67,7 +69,7 @@ absl::StatusOr<StreamStep> WatchSource::SendProgressOrWait(
   progress_change_ = jobs_.job_signal().Once(ProgressKey(job_uid_), wake);
   TERN_ASSIGN_OR_RETURN(v1::Progress progress, jobs_.operations().GetProgress(request_.name()));
   std::string serialized = progress.SerializeAsString();
-  if (serialized == last_progress_) return StreamStep::Wait();
+  if (serialized == last_progress_) return StreamStep::Wait(now + kLookAgainInterval);
   last_progress_ = std::move(serialized);
   next_progress_ = now + kProgressInterval;
   *response.mutable_progress() = std::move(progress);

@@ -15,7 +15,6 @@
 #include "server/jobs/job_state.h"
 #include "server/jobs/job_view.h"
 #include "server/jobs/page_token.h"
-#include "server/jobs/progress.h"
 
 namespace tern {
 namespace {
@@ -55,13 +54,15 @@ absl::Status ReadRows(StoreReader& reader, JobQuery query, int32_t page_size,
 }
 
 // One job that is damaged must not hide the others.
-v1::QuantizationJob ListedJob(const JobsContext& context, const JobRecord& job) {
-  absl::StatusOr<v1::QuantizationJob> view = ViewJob(context, job);
-  if (view.ok()) return *std::move(view);
-  v1::QuantizationJob damaged;
-  *damaged.mutable_error() = ToProto(view.status());
-  AddRow(context, job, damaged);
-  return damaged;
+absl::StatusOr<v1::QuantizationJob> ListedJob(const JobsContext& context, const JobRecord& job) {
+  absl::StatusOr<v1::QuantizationJob> view = ReadDocument(job);
+  if (!view.ok()) {
+    v1::QuantizationJob damaged;
+    *damaged.mutable_error() = ToProto(view.status());
+    view = std::move(damaged);
+  }
+  TERN_RETURN_IF_ERROR(AddRow(context, job, *view));
+  return view;
 }
 
 }  // namespace
@@ -82,7 +83,7 @@ absl::StatusOr<JobOperations::Snapshot> JobOperations::GetSnapshot(absl::string_
 
 absl::StatusOr<v1::Progress> JobOperations::GetProgress(absl::string_view name) {
   TERN_ASSIGN_OR_RETURN(const JobRecord job, Lookup(context_, name));
-  return ComputeProgress(job, context_.workers.ActiveOn(job.uid), context_.clock.Now());
+  return ViewProgress(context_, job);
 }
 
 absl::StatusOr<v1::ListQuantizationJobsResponse> JobOperations::List(
@@ -111,7 +112,7 @@ absl::StatusOr<v1::ListQuantizationJobsResponse> JobOperations::List(
       response.set_next_page_token(MakePageToken(jobs[i - 1].number, name_space, request.filter()));
       break;
     }
-    *response.add_quantization_jobs() = ListedJob(context_, jobs[i]);
+    TERN_ASSIGN_OR_RETURN(*response.add_quantization_jobs(), ListedJob(context_, jobs[i]));
     bytes += response.quantization_jobs().rbegin()->ByteSizeLong();
   }
   return response;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "checkpoint/status_macros.h"
 #include "proto/service/error_details.h"
+#include "server/jobs/job_view.h"
 
 namespace tern {
 namespace {
@@ -32,6 +33,21 @@ absl::StatusOr<TaskRecord> GetLeasedTask(StoreReader& reader, const LeaseKey& le
   TERN_ASSIGN_OR_RETURN(std::optional<TaskRecord> task, reader.GetTask(lease.job_uid, lease.task));
   if (!IsLive(task, lease)) return StaleLease(lease);
   return *std::move(task);
+}
+
+ObservedLease Observed(const JobRecord& job, const TaskRecord& task) {
+  return {.job = NameOf(job), .task = task.name, .epoch = task.epoch, .worker = task.worker};
+}
+
+void ObserveStaleWrite(const JobsContext& context, const LeaseKey& lease, absl::string_view what) {
+  ObservedLease observed = {.job = "", .task = lease.task, .epoch = lease.epoch, .worker = ""};
+  const absl::Status read = context.store.Read([&](StoreReader& reader) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(const std::optional<JobRecord> job, reader.GetJob(lease.job_uid));
+    if (job.has_value()) observed.job = NameOf(*job);
+    return absl::OkStatus();
+  });
+  if (!read.ok()) context.observer.Problem("name the job of a stale write", read);
+  context.observer.StaleWriteRefused(observed, what);
 }
 
 absl::Status StaleLease(const LeaseKey& lease) {

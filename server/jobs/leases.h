@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/jobs/jobs_context.h"
+#include "server/jobs/jobs_observer.h"
 #include "server/store/store.h"
 #include "tern/worker/v1/worker_service.pb.h"
 
@@ -29,6 +31,12 @@ bool IsLive(const std::optional<TaskRecord>& task, const LeaseKey& lease);
 
 // The task held under the lease; ABORTED (STALE_LEASE) when the lease is not live.
 absl::StatusOr<TaskRecord> GetLeasedTask(StoreReader& reader, const LeaseKey& lease);
+
+// The task's lease as observers hear of it.
+ObservedLease Observed(const JobRecord& job, const TaskRecord& task);
+
+// Tells that `what` was refused because of this lease.
+void ObserveStaleWrite(const JobsContext& context, const LeaseKey& lease, absl::string_view what);
 
 // What is said about a lease that is not live.
 absl::Status StaleLease(const LeaseKey& lease);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/jobs/method_recipe.h"
+#include "server/jobs/preflight.h"
 #include "server/jobs/task_costs.h"
 #include "server/jobs/task_names.h"
 
@@ -176,7 +177,13 @@ std::vector<TaskRecord> PlanTasks(const v1::QuantizationSpec& spec, const ModelC
        {&quantizations, &rotations, &sensitivities, &final_tasks}) {
     std::move(stage->begin(), stage->end(), std::back_inserter(tasks));
   }
-  for (size_t i = 0; i < tasks.size(); ++i) tasks[i].rank = static_cast<int32_t>(i);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    TaskRecord& task = tasks[i];
+    task.rank = static_cast<int32_t>(i);
+    task.memory_bytes = EstimateTaskMemory(task.kind, spec, config, kCpuLayout);
+    task.gpu_memory_bytes =
+        EstimateTaskMemory(task.kind, spec, config, kCudaLayout, /*states_on_host=*/true);
+  }
   return tasks;
 }
 

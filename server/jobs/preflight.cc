@@ -118,12 +118,32 @@ int64_t QuantizedParameters(const ModelConfig& config) {
   return config.num_blocks * BlockWeights(config);
 }
 
+int64_t EstimateTaskMemory(TaskKind kind, const v1::QuantizationSpec& spec,
+                           const ModelConfig& config, const ComputeLayout& layout,
+                           bool states_on_host) {
+  const int64_t process = layout.own_memory ? 0 : kProcessBytes;
+  switch (kind) {
+    case TaskKind::kQuantize:
+      return process + QuantizeBytes(spec, config, layout, states_on_host);
+    case TaskKind::kSensitivity:
+      return process + SensitivityBytes(spec, config, layout);
+    case TaskKind::kEvaluate:
+      return process + EvaluateBytes(spec, config, layout);
+    case TaskKind::kScan:
+    case TaskKind::kRotate:
+    case TaskKind::kAssemble:
+      return 0;
+  }
+  return 0;
+}
+
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
                              const ComputeLayout& layout, bool states_on_host) {
-  const int64_t process = layout.own_memory ? 0 : kProcessBytes;
-  return process +
-         std::max({QuantizeBytes(spec, config, layout, states_on_host),
-                   SensitivityBytes(spec, config, layout), EvaluateBytes(spec, config, layout)});
+  int64_t peak = 0;
+  for (const TaskKind kind : {TaskKind::kQuantize, TaskKind::kSensitivity, TaskKind::kEvaluate}) {
+    peak = std::max(peak, EstimateTaskMemory(kind, spec, config, layout, states_on_host));
+  }
+  return peak;
 }
 
 absl::StatusOr<int64_t> EstimateBlobBytes(const v1::QuantizationSpec& spec,

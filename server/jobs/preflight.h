@@ -6,18 +6,25 @@
 #include "absl/status/statusor.h"
 #include "checkpoint/block_memory.h"
 #include "checkpoint/model_folder.h"
+#include "server/store/records.h"
 #include "tern/v1/quantization_job.pb.h"
 
 namespace tern {
 
-// Bytes of one worker's memory at the peak of the job, without the weights it maps from disk: the
-// process itself on CPUs, the device's own on GPUs. The greater of
+// Bytes of one worker's memory at the peak of a task of this kind, without the weights it maps from
+// disk: the process itself on CPUs, the device's own on GPUs.
 //   quantizing a block: see checkpoint/block_memory.h
 //   measuring a sensitivity: as evaluating, with the hidden states of all calibration tokens twice
 //   evaluating a part: a block's weights twice, the output projection, hidden states of both models
 //     (512 MiB at most), logits (256 MiB at most), activations of a batch
+//   the other kinds take less than quantizing, and are not estimated: 0
 // `states_on_host`: the hidden states of the calibration tokens are not counted. `spec` is
 // complete. Pure.
+int64_t EstimateTaskMemory(TaskKind kind, const v1::QuantizationSpec& spec,
+                           const ModelConfig& config, const ComputeLayout& layout,
+                           bool states_on_host = false);
+
+// The same at the peak of the job: the greatest of its tasks.
 int64_t EstimateWorkerMemory(const v1::QuantizationSpec& spec, const ModelConfig& config,
                              const ComputeLayout& layout, bool states_on_host = false);
 

@@ -53,6 +53,20 @@ std::vector<WarmState> WarmStates(const SynchronizeRequest& request) {
   return warm;
 }
 
+WorkerInfo InfoOf(const SynchronizeRequest& request) {
+  WorkerInfo worker;
+  worker.id = request.worker().id();
+  worker.host = request.worker().host();
+  worker.device = request.worker().device();
+  worker.memory_bytes = request.worker().memory_bytes();
+  worker.version = request.worker().version();
+  worker.supervisor = request.worker().supervisor();
+  worker.resident_bytes = request.resident_bytes();
+  worker.draining = request.draining();
+  worker.warm = WarmStates(request);
+  return worker;
+}
+
 // Into 0 to 1; NaN becomes 0.
 double Fraction(double reported) { return reported > 0 ? std::min(1.0, reported) : 0; }
 
@@ -92,35 +106,21 @@ absl::StatusOr<Scheduler::Answer> Scheduler::Synchronize(const Request& request)
   }
 }
 
-void Scheduler::NoteWorker(const Request& request) {
-  WorkerInfo worker;
-  worker.id = request.worker().id();
-  worker.host = request.worker().host();
-  worker.device = request.worker().device();
-  worker.memory_bytes = request.worker().memory_bytes();
-  worker.version = request.worker().version();
-  worker.supervisor = request.worker().supervisor();
-  worker.resident_bytes = request.resident_bytes();
-  worker.draining = request.draining();
-  worker.warm = WarmStates(request);
-  context_.workers.Report(std::move(worker));
-}
-
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) {
-  NoteWorker(request);
+  Answer answer;
+  answer.seen = context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   const SchedulerOptions& options = context_.options.scheduler;
 
   // Most calls find nothing, and those write nothing.
-  Answer answer;
   bool nothing = false;
   TERN_RETURN_IF_ERROR(context_.store.Read([&](StoreReader& reader) -> absl::Status {
     TERN_ASSIGN_OR_RETURN(const std::vector<TaskRecord> held,
                           reader.ListLeasesOfWorker(request.worker().id()));
     TaskChoice choice;
     if (!request.draining()) {
-      TERN_ASSIGN_OR_RETURN(choice, ChooseTask(reader, context_.workers, request.worker().id(),
-                                               WarmStates(request), options.affinity_grace, now));
+      TERN_ASSIGN_OR_RETURN(choice, ChooseTask(reader, context_.workers, InfoOf(request),
+                                               options.affinity_grace, now));
     }
     nothing = held.empty() && !choice.task.has_value();
     answer.retry_at = choice.retry_at;
@@ -147,7 +147,8 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerIdle(const Request& request) 
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& request) {
   const worker::v1::SynchronizeRequest::Executing& report = request.executing();
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(report.lease(), "executing.lease"));
-  NoteWorker(request);
+  Answer answer;
+  answer.seen = context_.workers.Report(InfoOf(request));
   const absl::Time now = context_.clock.Now();
   const absl::Duration lease_duration = context_.options.scheduler.lease_duration;
 
@@ -169,9 +170,8 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& requ
     }));
   }
 
-  Answer answer;
   if (!live) {
-    context_.observer.StaleWriteRefused(WhatIsReported(request));
+    ObserveStaleWrite(context_, lease, WhatIsReported(request));
     const bool cancelled = job.has_value() && job->state == JobState::kCancelled;
     answer.response.mutable_stop()->set_reason(cancelled ? "the job was cancelled"
                                                          : "the lease has ended");
@@ -191,9 +191,9 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerExecuting(const Request& requ
 absl::StatusOr<Scheduler::Answer> Scheduler::AnswerEnded(const Request& request,
                                                          const worker::v1::Lease& lease_message) {
   TERN_ASSIGN_OR_RETURN(const LeaseKey lease, ParseLease(lease_message, "lease"));
-  NoteWorker(request);
-  const absl::Time now = context_.clock.Now();
   Answer answer;
+  answer.seen = context_.workers.Report(InfoOf(request));
+  const absl::Time now = context_.clock.Now();
   AfterCommit after;
   const absl::Status status =
       context_.store.Transact([&](Transaction& transaction) -> absl::Status {
@@ -201,7 +201,7 @@ absl::StatusOr<Scheduler::Answer> Scheduler::AnswerEnded(const Request& request,
         TERN_RETURN_IF_ERROR(EndTask(request, lease, transaction, now, after));
         return LeaseNext(request, transaction, now, answer, after);
       });
-  if (IsStaleLease(status)) context_.observer.StaleWriteRefused(WhatIsReported(request));
+  if (IsStaleLease(status)) ObserveStaleWrite(context_, lease, WhatIsReported(request));
   if (!status.ok()) return status;
   Finish(after);
   // A busy worker's call is never held: it calls again as idle.
@@ -262,10 +262,9 @@ absl::StatusOr<std::optional<TaskRecord>> Scheduler::NextTask(const Request& req
   TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> held,
                         reader.ListLeasesOfWorker(request.worker().id()));
   if (!held.empty()) return std::move(held.front());
-  TERN_ASSIGN_OR_RETURN(
-      TaskChoice choice,
-      ChooseTask(reader, context_.workers, request.worker().id(), WarmStates(request),
-                 context_.options.scheduler.affinity_grace, now));
+  TERN_ASSIGN_OR_RETURN(TaskChoice choice,
+                        ChooseTask(reader, context_.workers, InfoOf(request),
+                                   context_.options.scheduler.affinity_grace, now));
   answer.retry_at = choice.retry_at;
   return std::move(choice.task);
 }
@@ -293,6 +292,7 @@ absl::Status Scheduler::Lease(const Request& request, Transaction& transaction, 
     TERN_RETURN_IF_ERROR(ChangeState(context_, transaction, job, JobState::kRunning, now, after));
     TERN_RETURN_IF_ERROR(transaction.UpdateJob(job));
   }
+  message->set_job(NameOf(job));
   *answer.response.mutable_execute()->mutable_task() = *std::move(message);
   *answer.response.mutable_next_call_after() =
       ToDuration(context_.options.scheduler.report_interval);
@@ -317,6 +317,11 @@ absl::Status Scheduler::ExpireLeases() {
         TakeBack(expired, "not heard from before the lease's deadline",
                  [now](const TaskRecord& task) { return task.lease_deadline < now; }));
   }
+}
+
+void Scheduler::WorkerLeft(absl::string_view worker, absl::Time seen) {
+  context_.workers.MarkLost(worker, seen);
+  context_.work_signal.Notify(kWorkKey);
 }
 
 absl::Status Scheduler::ExpireSupervised(absl::string_view supervisor) {

@@ -42,6 +42,8 @@ class Scheduler {
     bool may_wait = false;
     // A task is kept for another worker, or rests, until then.
     absl::Time retry_at = absl::InfiniteFuture();
+    // When the worker was heard from, in this call.
+    absl::Time seen;
   };
 
   Scheduler(const JobsContext& context, Finalizer& finalizer)
@@ -65,6 +67,10 @@ class Scheduler {
   // Takes back every lease past its deadline. Called about once a second.
   absl::Status ExpireLeases();
 
+  // The idle worker heard from at `seen` left while its call was held: unless it has called again
+  // it is lost, and what is kept for it is now anyone's.
+  void WorkerLeft(absl::string_view worker, absl::Time seen);
+
   // The processes of all workers with this WorkerIdentity.supervisor are known to be gone: takes
   // back what they hold at once and forgets them.
   absl::Status ExpireSupervised(absl::string_view supervisor);
@@ -72,7 +78,6 @@ class Scheduler {
  private:
   using Request = worker::v1::SynchronizeRequest;
 
-  void NoteWorker(const Request& request);
   absl::StatusOr<Answer> AnswerIdle(const Request& request);
   absl::StatusOr<Answer> AnswerExecuting(const Request& request);
   absl::StatusOr<Answer> AnswerEnded(const Request& request, const worker::v1::Lease& lease);

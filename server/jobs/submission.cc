@@ -76,9 +76,10 @@ absl::Status CheckWorkerMemory(const JobsContext& context, const v1::PreflightEs
   int64_t largest = 0;
   for (const WorkerInfo& worker : context.workers.List()) {
     if (worker.lost) continue;
+    const WorkerRoom room = RoomOf(worker);
     const int64_t memory =
-        ComputesOnGpu(worker) ? needed.gpu_memory_least_bytes() : needed.worker_memory_bytes();
-    if (memory <= worker.memory_bytes) return absl::OkStatus();
+        room.on_gpu ? needed.gpu_memory_least_bytes() : needed.worker_memory_bytes();
+    if (memory <= room.memory_bytes) return absl::OkStatus();
     largest = std::max(largest, worker.memory_bytes);
   }
   if (largest == 0) return absl::OkStatus();

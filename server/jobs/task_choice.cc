@@ -13,15 +13,15 @@ constexpr int32_t kPage = 32;
 // How far to look past blocks that are kept for other workers.
 constexpr int32_t kMostPages = 8;
 
-absl::StatusOr<std::optional<TaskRecord>> ChooseWarm(StoreReader& reader,
-                                                     const std::vector<WarmState>& warm,
+absl::StatusOr<std::optional<TaskRecord>> ChooseWarm(StoreReader& reader, const WorkerInfo& worker,
                                                      absl::Time now) {
+  const WorkerRoom room = RoomOf(worker);
   std::optional<TaskRecord> chosen;
-  for (const WarmState& state : warm) {
+  for (const WarmState& state : worker.warm) {
     TERN_ASSIGN_OR_RETURN(std::optional<TaskRecord> task,
                           reader.GetTask(state.job_uid, QuantizeTask(state.next_block)));
     const bool fits = task.has_value() && task->state == TaskState::kReady &&
-                      task->shard == state.shard && task->ready_time <= now;
+                      task->shard == state.shard && task->ready_time <= now && Fits(*task, room);
     if (fits && (!chosen.has_value() || task->job_number < chosen->job_number)) {
       chosen = std::move(task);
     }
@@ -32,17 +32,17 @@ absl::StatusOr<std::optional<TaskRecord>> ChooseWarm(StoreReader& reader,
 }  // namespace
 
 absl::StatusOr<TaskChoice> ChooseTask(StoreReader& reader, const WorkerRegistry& workers,
-                                      absl::string_view worker_id,
-                                      const std::vector<WarmState>& warm,
-                                      absl::Duration affinity_grace, absl::Time now) {
+                                      const WorkerInfo& worker, absl::Duration affinity_grace,
+                                      absl::Time now) {
   TaskChoice choice;
-  TERN_ASSIGN_OR_RETURN(choice.task, ChooseWarm(reader, warm, now));
+  TERN_ASSIGN_OR_RETURN(choice.task, ChooseWarm(reader, worker, now));
   if (choice.task.has_value()) return choice;
 
   std::optional<TaskRecord> last_resort;
   ReadyPosition position;
   for (int32_t page = 0; page < kMostPages; ++page) {
-    TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> ready, reader.ListReadyTasks(position, kPage));
+    TERN_ASSIGN_OR_RETURN(std::vector<TaskRecord> ready,
+                          reader.ListReadyTasks(position, RoomOf(worker), kPage));
     for (TaskRecord& task : ready) {
       position = {task.job_number, task.rank};
       if (task.ready_time > now) {
@@ -50,7 +50,7 @@ absl::StatusOr<TaskChoice> ChooseTask(StoreReader& reader, const WorkerRegistry&
         continue;
       }
       const bool kept = task.kind == TaskKind::kQuantize &&
-                        workers.HeldByAnother({task.job_uid, task.shard, task.index}, worker_id);
+                        workers.HeldByAnother({task.job_uid, task.shard, task.index}, worker.id);
       if (!kept) {
         choice.task = std::move(task);
         return choice;

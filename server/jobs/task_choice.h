@@ -2,11 +2,8 @@
 #define TERN_SERVER_JOBS_TASK_CHOICE_H_
 
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/jobs/worker_registry.h"
 #include "server/store/store.h"
@@ -23,11 +20,10 @@ struct TaskChoice {
 //  1. the next block of a shard whose calibration state it holds, of the oldest such job;
 //  2. otherwise by job (oldest first) and rank (planner.h); but a block whose state another living
 //     worker holds comes last of all, and not before it was ready for `affinity_grace`.
-// Tasks that rest after a failure are left alone.
+// Tasks that take more memory than the worker has, or that rest after a failure, are left alone.
 absl::StatusOr<TaskChoice> ChooseTask(StoreReader& reader, const WorkerRegistry& workers,
-                                      absl::string_view worker_id,
-                                      const std::vector<WarmState>& warm,
-                                      absl::Duration affinity_grace, absl::Time now);
+                                      const WorkerInfo& worker, absl::Duration affinity_grace,
+                                      absl::Time now);
 
 }  // namespace tern
 

@@ -17,6 +17,7 @@
 #include "server/jobs/events.h"
 #include "server/jobs/file_commit.h"
 #include "server/jobs/job_view.h"
+#include "server/jobs/leases.h"
 #include "server/jobs/method_recipe.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/stored_activations.h"
@@ -213,10 +214,11 @@ absl::Status ChooseBitsWhenMeasured(const JobsContext& context, Transaction& tra
   return AppendEvent(transaction, job, std::move(event), now, context.options.events_kept);
 }
 
-void ObserveCompletion(const TaskRecord& task, const TaskResult& result, AfterCommit& after) {
-  after.Observe([kind = task.kind, result](JobsObserver& observer) {
-    observer.TaskAttempt(TaskKindName(kind), "succeeded");
-    if (result.has_block()) observer.BlockFinished(result.block());
+void ObserveCompletion(const JobRecord& job, const TaskRecord& task, const TaskResult& result,
+                       AfterCommit& after) {
+  after.Observe([lease = Observed(job, task), kind = task.kind, result](JobsObserver& observer) {
+    observer.TaskAttempt(lease, TaskKindName(kind), "succeeded");
+    if (result.has_block()) observer.BlockFinished(lease.job, result.block());
   });
 }
 
@@ -282,7 +284,7 @@ absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, 
 
   if (job.tasks_done == job.tasks_total) after.FinishJob(job.uid);
   after.NotifyJob(job.uid);
-  ObserveCompletion(task, result, after);
+  ObserveCompletion(job, task, result, after);
   return transaction.UpdateJob(job);
 }
 

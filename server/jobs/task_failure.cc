@@ -12,6 +12,7 @@
 #include "proto/service/error_details.h"
 #include "server/jobs/events.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/leases.h"
 #include "server/jobs/task_names.h"
 
 namespace tern {
@@ -107,8 +108,8 @@ absl::Status FailAttempt(const JobsContext& context, Transaction& transaction, J
   ++task.attempts;
   ++job.failed_attempts;
   AddError(task, bounded);
-  after.Observe([kind = task.kind](JobsObserver& observer) {
-    observer.TaskAttempt(TaskKindName(kind), "failed");
+  after.Observe([lease = Observed(job, task), kind = task.kind](JobsObserver& observer) {
+    observer.TaskAttempt(lease, TaskKindName(kind), "failed");
   });
   TERN_RETURN_IF_ERROR(EndLease(transaction, task, after));
   const bool retry = !permanent && task.attempts < options.max_attempts;
@@ -125,10 +126,14 @@ absl::Status LoseWorker(const JobsContext& context, Transaction& transaction, Jo
   AddError(task,
            ToProto(WithReason(absl::UnavailableError(absl::StrCat("worker ", worker, ": ", reason)),
                               "WORKER_LOST")));
-  after.Observe([&workers = context.workers, worker, kind = task.kind](JobsObserver& observer) {
-    workers.SetActivity(worker, std::nullopt);
-    observer.LeaseExpired();
-    observer.TaskAttempt(TaskKindName(kind), "lost");
+  // A lease runs out half its length after the last report at the soonest.
+  const absl::Time last_seen = now - context.options.scheduler.lease_duration / 2;
+  after.Observe([&workers = context.workers, lease = Observed(job, task), kind = task.kind,
+                 last_seen](JobsObserver& observer) {
+    workers.SetActivity(lease.worker, std::nullopt);
+    workers.MarkLost(lease.worker, last_seen);
+    observer.LeaseExpired(lease);
+    observer.TaskAttempt(lease, TaskKindName(kind), "lost");
   });
   TERN_RETURN_IF_ERROR(EndLease(transaction, task, after));
   const bool retry = task.worker_deaths < context.options.scheduler.max_worker_deaths;

@@ -94,7 +94,7 @@ absl::Status Upload::CheckMayWrite(StoreReader& reader) const {
 }
 
 absl::Status Upload::RefuseIfStale(absl::Status status) const {
-  if (IsStaleLease(status)) context_.observer.StaleWriteRefused("upload");
+  if (IsStaleLease(status)) ObserveStaleWrite(context_, lease_, "upload");
   return status;
 }
 

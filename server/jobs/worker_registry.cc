@@ -5,16 +5,24 @@
 
 namespace tern {
 
-void WorkerRegistry::Report(WorkerInfo worker) {
-  worker.last_seen = clock_.Now();
+absl::Time WorkerRegistry::Report(WorkerInfo worker) {
+  const absl::Time now = clock_.Now();
+  worker.last_seen = now;
   const absl::MutexLock lock(&mutex_);
   workers_[worker.id] = std::move(worker);
+  return now;
 }
 
 void WorkerRegistry::SetActivity(absl::string_view worker, std::optional<WorkerActivity> activity) {
   const absl::MutexLock lock(&mutex_);
   const auto it = workers_.find(worker);
   if (it != workers_.end()) it->second.activity = std::move(activity);
+}
+
+void WorkerRegistry::MarkLost(absl::string_view worker, absl::Time last_seen) {
+  const absl::MutexLock lock(&mutex_);
+  const auto it = workers_.find(worker);
+  if (it != workers_.end() && it->second.last_seen <= last_seen) it->second.lost = true;
 }
 
 void WorkerRegistry::Remove(absl::string_view worker) {

@@ -76,11 +76,12 @@ JobsMetrics::JobsMetrics(prometheus::Registry& registry)
   }
 }
 
-void JobsMetrics::TaskAttempt(absl::string_view kind, absl::string_view outcome) {
+void JobsMetrics::TaskAttempt(const ObservedLease& /*lease*/, absl::string_view kind,
+                              absl::string_view outcome) {
   task_attempts_.Add({{"kind", std::string(kind)}, {"outcome", std::string(outcome)}}).Increment();
 }
 
-void JobsMetrics::BlockFinished(const v1::BlockMetrics& metrics) {
+void JobsMetrics::BlockFinished(absl::string_view /*job_name*/, const v1::BlockMetrics& metrics) {
   for (const auto& [stage, seconds] : metrics.seconds()) {
     block_seconds_.Add({{"stage", StageLabel(stage)}}, kStageSeconds).Observe(seconds);
   }
@@ -92,9 +93,9 @@ void JobsMetrics::BlockFinished(const v1::BlockMetrics& metrics) {
   calibrated_tokens_.Increment(static_cast<double>(std::max<int64_t>(metrics.tokens(), 0)));
 }
 
-void JobsMetrics::LeaseExpired() { lease_expiries_.Increment(); }
+void JobsMetrics::LeaseExpired(const ObservedLease& /*lease*/) { lease_expiries_.Increment(); }
 
-void JobsMetrics::StaleWriteRefused(absl::string_view what) {
+void JobsMetrics::StaleWriteRefused(const ObservedLease& /*lease*/, absl::string_view what) {
   stale_writes_.Add({{"what", std::string(what)}}).Increment();
 }
 

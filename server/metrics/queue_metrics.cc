@@ -63,6 +63,11 @@ std::vector<prometheus::MetricFamily> QueueMetrics(JobSystem& jobs) {
                                    "How long the longest waiting task has waited; 0 without any.",
                                    std::max(absl::ToDoubleSeconds(oldest), 0.0)));
   }
+  if (const auto free = jobs.context().blobs.FreeBytes(); free.ok()) {
+    families.push_back(GaugeFamily("tern_data_free_bytes",
+                                   "Bytes that are left on the disk of the server's data folder.",
+                                   static_cast<double>(*free)));
+  }
   return families;
 }
 

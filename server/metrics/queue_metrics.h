@@ -9,7 +9,8 @@
 
 namespace tern {
 
-// Jobs, tasks and workers as they are at this moment. What the store cannot tell now is left out.
+// Jobs, tasks, workers and the room for files as they are at this moment. What the stores cannot
+// tell now is left out.
 std::vector<prometheus::MetricFamily> QueueMetrics(JobSystem& jobs);
 
 }  // namespace tern

@@ -85,6 +85,9 @@ struct TaskRecord {
   int32_t shard = 0, shard_first_block = 0;
   int32_t first_window = 0, windows = 0;
   double cost = 0;
+  // What it takes at its peak of the memory of a worker that computes on CPUs, and of a GPU's. 0 =
+  // not known.
+  int64_t memory_bytes = 0, gpu_memory_bytes = 0;
   std::vector<std::string> dependents;  // tasks that wait for this one
   int32_t waiting_for = 0;              // unfinished tasks this one waits for
 
@@ -108,6 +111,16 @@ struct ReadyPosition {
   int64_t job_number = -1;
   int32_t rank = -1;
 };
+
+// What a worker has room for: tasks that take no more memory of its kind.
+struct WorkerRoom {
+  bool on_gpu = false;
+  int64_t memory_bytes = INT64_MAX;
+};
+
+inline bool Fits(const TaskRecord& task, const WorkerRoom& room) {
+  return (room.on_gpu ? task.gpu_memory_bytes : task.memory_bytes) <= room.memory_bytes;
+}
 
 struct TaskCounts {
   int64_t ready = 0;

@@ -27,6 +27,7 @@ class SqliteRows : public Transaction {
                                                     absl::string_view name) override;
   absl::StatusOr<std::vector<TaskRecord>> ListTasks(absl::string_view job_uid) override;
   absl::StatusOr<std::vector<TaskRecord>> ListReadyTasks(const ReadyPosition& after,
+                                                         const WorkerRoom& room,
                                                          int32_t limit) override;
   absl::StatusOr<std::vector<TaskRecord>> ListLeasesBefore(absl::Time time, int32_t limit) override;
   absl::StatusOr<std::vector<TaskRecord>> ListLeasesOfWorker(absl::string_view worker) override;

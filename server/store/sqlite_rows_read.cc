@@ -18,7 +18,8 @@ constexpr char kJobColumns[] =
 constexpr char kTaskColumns[] =
     "job_uid, name, job_number, kind, idx, shard, shard_first_block, first_window, windows, cost, "
     "dependents, waiting_for, state, ready_time, epoch, worker, supervisor, lease_time, "
-    "lease_deadline, attempts, worker_deaths, errors, result, rank";
+    "lease_deadline, attempts, worker_deaths, errors, result, rank, memory_bytes, "
+    "gpu_memory_bytes";
 
 JobRecord ReadJob(SqliteStatement& row) {
   JobRecord job;
@@ -71,6 +72,8 @@ TaskRecord ReadTask(SqliteStatement& row) {
   task.errors = row.ReadBytes();
   task.result = row.ReadBytes();
   task.rank = static_cast<int32_t>(row.ReadInt());
+  task.memory_bytes = row.ReadInt();
+  task.gpu_memory_bytes = row.ReadInt();
   return task;
 }
 
@@ -220,13 +223,15 @@ absl::StatusOr<std::vector<TaskRecord>> SqliteRows::ListTasks(absl::string_view 
 }
 
 absl::StatusOr<std::vector<TaskRecord>> SqliteRows::ListReadyTasks(const ReadyPosition& after,
+                                                                   const WorkerRoom& room,
                                                                    int32_t limit) {
   TERN_ASSIGN_OR_RETURN(SqliteStatement statement,
-                        database_.Statement(absl::StrCat("SELECT ", kTaskColumns,
-                                                         " FROM tasks WHERE state = 2 AND "
-                                                         "(job_number, rank) > (?, ?) "
-                                                         "ORDER BY job_number, rank LIMIT ?")));
-  statement.Int(after.job_number).Int(after.rank).Int(limit);
+                        database_.Statement(absl::StrCat(
+                            "SELECT ", kTaskColumns,
+                            " FROM tasks WHERE state = 2 AND (job_number, rank) > (?, ?) AND ",
+                            room.on_gpu ? "gpu_memory_bytes" : "memory_bytes",
+                            " <= ? ORDER BY job_number, rank LIMIT ?")));
+  statement.Int(after.job_number).Int(after.rank).Int(room.memory_bytes).Int(limit);
   return ReadAll(statement, ReadTask);
 }
 

@@ -92,8 +92,9 @@ absl::Status SqliteRows::InsertTask(const TaskRecord& task) {
       database_.Statement(
           "INSERT INTO tasks (job_uid, name, job_number, kind, idx, shard, shard_first_block, "
           "first_window, windows, cost, dependents, waiting_for, state, ready_time, epoch, worker, "
-          "supervisor, lease_time, lease_deadline, attempts, worker_deaths, errors, result, rank) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+          "supervisor, lease_time, lease_deadline, attempts, worker_deaths, errors, result, rank, "
+          "memory_bytes, gpu_memory_bytes) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   return statement.Text(task.job_uid)
       .Text(task.name)
       .Int(task.job_number)
@@ -118,6 +119,8 @@ absl::Status SqliteRows::InsertTask(const TaskRecord& task) {
       .Blob(task.errors)
       .Blob(task.result)
       .Int(task.rank)
+      .Int(task.memory_bytes)
+      .Int(task.gpu_memory_bytes)
       .Run();
 }
 

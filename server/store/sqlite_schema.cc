@@ -126,6 +126,11 @@ UPDATE tasks SET rank = kind * 16777216 + idx;
 DROP INDEX tasks_ready;
 CREATE INDEX tasks_ready ON tasks (job_number, rank) WHERE state = 2;
 )sql",
+    // Tasks from before go to any worker, as they did.
+    R"sql(
+ALTER TABLE tasks ADD COLUMN memory_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN gpu_memory_bytes INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 constexpr int64_t kNewestSchema = std::size(kMigrations);
 

@@ -35,8 +35,10 @@ class StoreReader {
                                                             absl::string_view name) = 0;
   // By rank.
   virtual absl::StatusOr<std::vector<TaskRecord>> ListTasks(absl::string_view job_uid) = 0;
-  // Ready tasks after `after` by job number and rank, whatever their ready_time.
+  // Ready tasks after `after` that `room` suffices for, by job number and rank, whatever their
+  // ready_time.
   virtual absl::StatusOr<std::vector<TaskRecord>> ListReadyTasks(const ReadyPosition& after,
+                                                                 const WorkerRoom& room,
                                                                  int32_t limit) = 0;
   // Leased tasks with lease_deadline before `time`, the earliest first.
   virtual absl::StatusOr<std::vector<TaskRecord>> ListLeasesBefore(absl::Time time,

@@ -40,7 +40,7 @@ JobTaskRunner::JobTaskRunner(Backend& backend, BlobClient& blobs, WorkerMetrics&
 
 TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
   Log(LogLevel::kInfo, "task started",
-      {{"task", task.lease().task()}, {"epoch", task.lease().epoch()}});
+      {{"job", task.job()}, {"task", task.lease().task()}, {"epoch", task.lease().epoch()}});
   // Rotations are found between blocks; other kinds of tasks run when a job's blocks are done, or
   // belong to another job.
   if (task.has_rotate()) {
@@ -78,7 +78,11 @@ TaskOutcome JobTaskRunner::Run(const Task& task, TaskProgress& progress) {
     outcome.result.mutable_seconds()->insert(seconds.begin(), seconds.end());
   }
   for (const auto& [stage, seconds] : outcome.result.seconds()) total += seconds;
-  Log(LogLevel::kInfo, "task done", {{"task", task.lease().task()}, {"seconds", total}});
+  Log(LogLevel::kInfo, "task done",
+      {{"job", task.job()},
+       {"task", task.lease().task()},
+       {"epoch", task.lease().epoch()},
+       {"seconds", total}});
   return outcome;
 }
 

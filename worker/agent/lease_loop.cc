@@ -101,15 +101,20 @@ LeaseLoop::LeaseLoop(Synchronizer& server, tern::worker::v1::WorkerIdentity iden
 
 absl::Status LeaseLoop::Run() {
   Request report = IdleReport();
+  Task task;  // what `report` tells of, unless it is idle
   while (true) {
     const absl::StatusOr<Response> answer = Deliver(report);
     if (answer.ok() && answer->has_execute()) {
-      const Task& task = answer->execute().task();
+      task = answer->execute().task();
       report = draining() ? ReleaseOf(task) : Execute(task, NextCallAfter(*answer));
       continue;
     }
     if (answer.ok() && answer->has_stop() && !report.has_idle()) {
-      Log(LogLevel::kWarning, "the server dropped a report", {{"reason", answer->stop().reason()}});
+      Log(LogLevel::kWarning, "the server dropped a report",
+          {{"job", task.job()},
+           {"task", task.lease().task()},
+           {"epoch", task.lease().epoch()},
+           {"reason", answer->stop().reason()}});
     }
     if (!answer.ok() && IsRefusal(answer.status()) && report.has_completed() &&
         !absl::IsAborted(answer.status())) {
@@ -222,7 +227,8 @@ bool LeaseLoop::KeepLease(const Task& task, Computation& computation) {
   }
   if (!answer.ok() || answer->has_stop()) {
     Log(LogLevel::kInfo, "task stopped by the server",
-        {{"task", task.lease().task()},
+        {{"job", task.job()},
+         {"task", task.lease().task()},
          {"epoch", task.lease().epoch()},
          {"reason",
           answer.ok() ? answer->stop().reason() : std::string(answer.status().message())}});
@@ -247,7 +253,8 @@ LeaseLoop::Request LeaseLoop::ReportOf(const Task& task, TaskOutcome outcome) {
   }
   metrics_.CountTask(TaskKind(task), "failed");
   Log(LogLevel::kError, "task failed",
-      {{"task", task.lease().task()},
+      {{"job", task.job()},
+       {"task", task.lease().task()},
        {"epoch", task.lease().epoch()},
        {"permanent", outcome.permanent ? "true" : "false"},
        {"error", outcome.status.ToString()}});

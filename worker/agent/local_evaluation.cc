@@ -35,6 +35,8 @@ absl::StatusOr<OpenedModel> OpenModel(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::exists(absl::StrCat(path, "/", kManifestFile), ignored)) {
     TERN_ASSIGN_OR_RETURN(model.packed, PackedCheckpoint::Open(path));
+    // A damaged one has a perplexity too.
+    TERN_RETURN_IF_ERROR(model.packed->Verify());
     TERN_ASSIGN_OR_RETURN(model.weights, PackedWeights(*model.packed));
   } else {
     TERN_ASSIGN_OR_RETURN(model.folder, ModelFolder::Open(path));

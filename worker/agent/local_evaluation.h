@@ -25,7 +25,9 @@ struct LocalEvaluation {
 // checkpoint), nats).
 // `progress` gets the fraction done.
 //
-// INVALID_ARGUMENT and NOT_FOUND name what is wrong with the folders or the text.
+// A packed checkpoint is verified as a whole before it is measured: DATA_LOSS, as
+// PackedCheckpoint's, when it is damaged. INVALID_ARGUMENT and NOT_FOUND name what is wrong with
+// the folders or the text.
 absl::StatusOr<std::string> EvaluateLocally(Backend& backend, const LocalEvaluation& evaluation,
                                             const std::function<void(double)>& progress);
 

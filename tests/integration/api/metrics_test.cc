@@ -1,6 +1,7 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -63,6 +64,7 @@ TEST_F(MetricsTest, EverySeriesIsThereFromTheStart) {
         "tern_jobs{state=\"FAILED\"}",
         "tern_tasks_ready",
         "tern_tasks_leased",
+        "tern_data_free_bytes",
         "tern_oldest_ready_task_age_seconds",
         "tern_lease_expiries_total",
         "tern_stale_writes_refused_total{what=\"upload\"}",
@@ -81,6 +83,13 @@ TEST_F(MetricsTest, EverySeriesIsThereFromTheStart) {
         "tern_process_start_time_seconds"}) {
     EXPECT_TRUE(series.contains(name)) << name;
   }
+}
+
+TEST_F(MetricsTest, TheFreeDiskIsThatOfTheDataFolder) {
+  EXPECT_GT(Value("tern_data_free_bytes"), 0);
+  // Others write to that disk too, so only the whole of it is a limit.
+  EXPECT_LE(Value("tern_data_free_bytes"),
+            static_cast<double>(std::filesystem::space(server_.folder()).capacity));
 }
 
 TEST_F(MetricsTest, AJobMovesThem) {

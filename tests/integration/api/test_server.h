@@ -28,6 +28,8 @@ class TestServer {
   ~TestServer();
 
   std::string address() const;
+  // Where its data is.
+  const std::string& folder() const { return folder_.path(); }
   // A connection of its own.
   std::shared_ptr<grpc::Channel> Connect() const;
 

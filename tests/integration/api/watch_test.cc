@@ -77,6 +77,26 @@ TEST(WatchTest, BeginsWithASnapshotAndItsSequence) {
   watch.Cancel();
 }
 
+TEST(WatchTest, TellsThatNoWorkerIsConnectedWithoutBeingAskedAgain) {
+  TestServer server;
+  Watch watch(server.jobs(), server.CreateSmallJob().name());
+  WatchQuantizationJobResponse response;
+  // At first a server does not know which workers there are.
+  while (watch.Next(response)) {
+    if (response.progress().has_shortage()) break;
+  }
+  EXPECT_TRUE(response.progress().has_shortage());
+  EXPECT_EQ(response.progress().shortage().workers(), 0);
+
+  ScriptedWorker worker(server.workers(), "w");
+  const worker::v1::Task task = worker.NextTask();
+  while (watch.Next(response)) {
+    if (response.has_progress() && !response.progress().has_shortage()) break;
+  }
+  EXPECT_FALSE(response.progress().has_shortage());
+  watch.Cancel();
+}
+
 TEST(WatchTest, DeliversEveryEventInOrderUntilTheJobEnds) {
   TestServer server;
   const std::string name = server.CreateSmallJob().name();

@@ -38,6 +38,18 @@ void AwaitWorkers(TestServer& server, int count) {
   }
 }
 
+// Waits until the server's one worker is in this state.
+void AwaitState(TestServer& server, v1::Worker::State state) {
+  for (;;) {
+    grpc::ClientContext context;
+    v1::ListWorkersResponse response;
+    ASSERT_TRUE(server.jobs().ListWorkers(&context, v1::ListWorkersRequest(), &response).ok());
+    ASSERT_EQ(response.workers_size(), 1);
+    if (response.workers(0).state() == state) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 // All of a blob from `offset`.
 grpc::Status Read(TestServer& server, const std::string& job_uid, const std::string& path,
                   int64_t offset, std::string& content, std::string& sha256) {
@@ -180,6 +192,30 @@ TEST(SynchronizeTest, AWorkerThatEndsWhileItsCallIsHeldIsForgotten) {
   v1::ListWorkersResponse workers;
   ASSERT_TRUE(server.jobs().ListWorkers(&context, v1::ListWorkersRequest(), &workers).ok());
   EXPECT_EQ(workers.workers_size(), 0);
+}
+
+TEST(SynchronizeTest, AnIdleWorkerWhoseConnectionBreaksIsLostUntilItCallsAgain) {
+  TestServer server;
+  grpc::ClientContext context;
+  worker::v1::SynchronizeRequest request;
+  request.mutable_worker()->set_id("w1");
+  request.mutable_idle();
+  SynchronizeResponse response;
+  auto held = std::async(std::launch::async, [&] {
+    return server.workers().Synchronize(&context, request, &response);
+  });
+  AwaitWorkers(server, 1);
+  AwaitState(server, v1::Worker::IDLE);
+  context.TryCancel();
+  EXPECT_EQ(held.get().error_code(), grpc::StatusCode::CANCELLED);
+  AwaitState(server, v1::Worker::LOST);
+
+  auto again = std::async(std::launch::async, [&server] {
+    SynchronizeResponse answer;
+    return ScriptedWorker(server.workers(), "w1").Idle(answer, absl::Seconds(2));
+  });
+  AwaitState(server, v1::Worker::IDLE);
+  EXPECT_TRUE(again.get().ok());
 }
 
 // A worker whose task has gone to another can change nothing.

@@ -109,6 +109,24 @@ TEST(FollowTest, WatchThatBreaksGoesOnAfterTheLastEvent) {
   }
 }
 
+TEST(FollowTest, ThatNoWorkerTakesTheJobIsSaidOnce) {
+  Script script = SucceededJob(2);
+  script.job.mutable_progress()->mutable_shortage();
+  script.break_watch_after = {1, 2};
+  const ScriptedServer server(script);
+  const std::string line =
+      "\nno worker is connected; start one with tern-worker --server HOST:PORT";
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--follow"}, std::vector<std::string>{}}) {
+    const Outcome run = Submit(server, more);
+    EXPECT_EQ(run.code, 0) << run.err;
+    EXPECT_NE(run.err.find(line), std::string::npos) << run.err;
+    EXPECT_EQ(run.err.find(line), run.err.rfind(line)) << run.err;
+  }
+  const Outcome get = RunTern({"jobs", "get", "demo", "--server", server.address()});
+  EXPECT_THAT(get.out, HasSubstr("\nWaiting             no worker is connected; start one"));
+}
+
 TEST(FollowTest, DroppedEventsAreSkipped) {
   Script script = SucceededJob(4);
   script.oldest_event = 4;

@@ -1,5 +1,6 @@
 #include "worker/agent/lease_loop.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/agent/scripted_synchronizer.h"
 
 namespace tern {
@@ -21,6 +23,7 @@ using tern::worker::v1::SynchronizeResponse;
 using tern::worker::v1::Task;
 using tern::worker::v1::WarmShard;
 using tern::worker::v1::WorkerIdentity;
+using ::testing::HasSubstr;
 
 // Tasks are whatever the test says.
 class FakeRunner : public TaskRunner {
@@ -62,6 +65,7 @@ void Execute(SynchronizeResponse& response, int64_t epoch) {
   Task& task = *response.mutable_execute()->mutable_task();
   task.mutable_lease()->set_task("job/quantize/0");
   task.mutable_lease()->set_epoch(epoch);
+  task.set_job("namespaces/default/quantizationJobs/demo");
   task.mutable_quantize();
   response.mutable_next_call_after()->set_nanos(2'000'000);
 }
@@ -220,6 +224,30 @@ TEST_F(LeaseLoopTest, StopCancelsTheTaskAndNothingMoreIsSentForIt) {
   server_.WaitFor([&](const auto& request) { return request.has_idle() && ++idle == 2; });
   EXPECT_TRUE(stopped);
   EXPECT_EQ(Count(IsCompleted) + Count(IsFailed) + Count(IsReleased), 0);
+}
+
+TEST_F(LeaseLoopTest, LinesAboutATaskNameItsJob) {
+  std::atomic<bool> dropped{false};
+  server_.answer = [&](const SynchronizeRequest& request, const std::stop_token&,
+                       SynchronizeResponse& response) {
+    if (!request.has_failed()) return OfferOneTask(request, response);
+    response.mutable_stop()->set_reason("the job was cancelled");
+    dropped = true;
+    return absl::OkStatus();
+  };
+  runner_.run = [](const Task&, TaskProgress&) {
+    return TaskOutcome{.status = absl::InternalError("no")};
+  };
+  testing::internal::CaptureStderr();
+  Start();
+  server_.WaitFor([&](const auto& request) { return dropped && request.has_idle(); });
+  const std::string lines = testing::internal::GetCapturedStderr();
+  for (const char* const message : {"task failed", "the server dropped a report"}) {
+    EXPECT_THAT(lines,
+                HasSubstr(absl::StrCat("\"message\":\"", message,
+                                       "\",\"job\":\"namespaces/default/quantizationJobs/demo\","
+                                       "\"task\":\"job/quantize/0\",\"epoch\":1")));
+  }
 }
 
 TEST_F(LeaseLoopTest, AnAbortedHeartbeatStopsTheTaskToo) {

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "checkpoint/model_folder.h"
+#include "checkpoint/packed_checkpoint.h"
 #include "tests/shared_data.h"
 #include "tests/temp_dir.h"
 #include "tests/unit/checkpoint/status_matchers.h"
@@ -69,6 +71,27 @@ TEST_F(LocalEvaluationTest, MeasuresAPackedCheckpointAgainstItsModel) {
   // Layers of random trits predict worse than the model does.
   EXPECT_GT(result.at("perplexity").get<double>(), result.at("full_precision").get<double>());
   EXPECT_GT(result.at("kl_divergence").get<double>(), 0);
+}
+
+TEST_F(LocalEvaluationTest, ADamagedPackedCheckpointIsRefusedAsVerifyDoes) {
+  const auto model = ModelFolder::Open(DataPath("demo-llama"));
+  ASSERT_THAT(model, IsOk());
+  TempDir packed;
+  WritePacked(**model, {.method = "pt2llm", .group_size = 128, .permuted = true}, packed.path());
+  // A bit of a weight, which leaves it a number.
+  std::fstream file(packed.File(kUnquantizedFile), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(-2, std::ios::end);
+  const auto byte = static_cast<char>(file.get() ^ 1);
+  file.seekp(-2, std::ios::end);
+  file.put(byte);
+  file.close();
+  const absl::Status damage = (*PackedCheckpoint::Open(packed.path()))->Verify();
+  ASSERT_THAT(damage, IsError(absl::StatusCode::kDataLoss, HasSubstr(kUnquantizedFile)));
+  evaluation_.checkpoint = packed.path();
+  EXPECT_EQ(Evaluate().status(), damage);
+  evaluation_.checkpoint = DataPath("demo-llama");
+  evaluation_.against = packed.path();
+  EXPECT_EQ(Evaluate().status(), damage);
 }
 
 TEST_F(LocalEvaluationTest, LowBitActivationsAreThoseOfTheCheckpoint) {

@@ -56,9 +56,14 @@ TEST(ManifestTest, DigestsMustBe64LowerCaseHexDigits) {
   ExpectRefused(Entry("x", "1", std::string(64, 'g')), "sha256");
 }
 
+TEST(ManifestTest, ANewerVersionsIsToldFromADamagedOne) {
+  EXPECT_THAT(ParseManifest(R"({"manifest_version": 2, "files": {}})"),
+              IsError(absl::StatusCode::kFailedPrecondition, HasSubstr("newer version")));
+}
+
 TEST(ManifestTest, OtherFormsAreRefused) {
   ExpectRefused("{}", "manifest_version must be 1");
-  ExpectRefused(R"({"manifest_version": 2, "files": {}})", "newer version");
+  ExpectRefused(R"({"manifest_version": "2", "files": {}})", "manifest_version must be 1");
   ExpectRefused(R"({"manifest_version": 1, "files": []})", "files: an object");
   ExpectRefused(R"({"manifest_version": 1, "files": {"x": 1}})", "{size, sha256}");
   ExpectRefused("[", "not valid JSON");

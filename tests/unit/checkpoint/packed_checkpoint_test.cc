@@ -124,8 +124,8 @@ TEST_F(PackedCheckpointTest, ATruncatedFileIsDataLossWhenOpened) {
 }
 
 TEST_F(PackedCheckpointTest, EveryFlippedBitIsDataLoss) {
-  for (const std::string& name :
-       {BlockFileName(1), std::string(kUnquantizedFile), std::string("tokenizer.json")}) {
+  for (const std::string& name : {BlockFileName(1), std::string(kUnquantizedFile),
+                                  std::string(kConfigFile), std::string("tokenizer.json")}) {
     const size_t size = Read(name).size();
     for (size_t byte = 0; byte < size; byte += 1 + size / 97) {
       Flip(name, byte);
@@ -172,10 +172,37 @@ TEST_F(PackedCheckpointTest, AnIndexThatDisagreesIsDataLossWhateverTheManifestSa
   EXPECT_THAT(OpenAndVerify(), IsError(absl::StatusCode::kDataLoss, HasSubstr("total_size")));
 }
 
-TEST_F(PackedCheckpointTest, AManifestIsHeldToItsRules) {
+TEST_F(PackedCheckpointTest, ADamagedManifestIsDataLoss) {
   WriteText(path_ + "/" + kManifestFile, "{");
   EXPECT_THAT(PackedCheckpoint::Open(path_),
-              IsError(absl::StatusCode::kInvalidArgument, HasSubstr("tern-manifest.json")));
+              IsError(absl::StatusCode::kDataLoss, HasSubstr("tern-manifest.json")));
+}
+
+TEST_F(PackedCheckpointTest, AManifestOfANewerVersionIsNotDamaged) {
+  WriteText(path_ + "/" + kManifestFile, R"({"manifest_version": 2, "files": {}})");
+  EXPECT_THAT(PackedCheckpoint::Open(path_),
+              IsError(absl::StatusCode::kFailedPrecondition, HasSubstr("newer version")));
+}
+
+TEST_F(PackedCheckpointTest, AConfigThatIsNotAsTheManifestSaysIsDataLoss) {
+  const std::string config = Read(kConfigFile);
+  for (const std::string& damaged : {std::string("{"), std::string(), config + " "}) {
+    WriteText(path_ + "/" + kConfigFile, damaged);
+    EXPECT_THAT(PackedCheckpoint::Open(path_),
+                IsError(absl::StatusCode::kDataLoss, HasSubstr("/config.json")));
+  }
+  std::filesystem::remove(path_ + "/" + kConfigFile);
+  EXPECT_THAT(PackedCheckpoint::Open(path_),
+              IsError(absl::StatusCode::kDataLoss, HasSubstr("/config.json")));
+}
+
+TEST_F(PackedCheckpointTest, AWholeConfigOfAnotherKindIsInvalid) {
+  std::string config = Read(kConfigFile);
+  config.replace(config.find("\"tern\""), 6, "\"gptq\"");
+  WriteText(path_ + "/" + kConfigFile, config);
+  RenewManifest(path_);
+  EXPECT_THAT(PackedCheckpoint::Open(path_),
+              IsError(absl::StatusCode::kInvalidArgument, HasSubstr("not a Tern checkpoint")));
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "checkpoint/atomic_file.h"
+#include "checkpoint/strict_json.h"
 #include "tests/integration/client/run_tern.h"
 #include "tests/temp_dir.h"
 #include "tests/unit/checkpoint/test_model.h"
@@ -68,6 +71,25 @@ TEST_F(CheckpointCommandsTest, VerifyShowsRotationAndActivations) {
   const json shown = json::parse(RunTern({"verify", packed_, "--output", "json"}).out);
   EXPECT_EQ(shown["rotation"]["kind"], "kotms");
   EXPECT_EQ(shown["activations"]["bits"]["average"], 3.0);
+}
+
+TEST_F(CheckpointCommandsTest, DamageIsDataLossWhicheverFileItIsIn) {
+  Pack({"pt2llm", 5, true});
+  for (const auto& entry : std::filesystem::directory_iterator(packed_)) {
+    const std::string name = entry.path().filename().string();
+    const std::string whole = *ReadFile(entry.path().string(), kMaxJsonFileBytes);
+    WriteText(entry.path().string(), whole.substr(0, whole.size() / 2));
+    EXPECT_EQ(RunTern({"verify", packed_}).code, 1) << name;
+    const Outcome as_json = RunTern({"verify", packed_, "--output", "json"});
+    EXPECT_EQ(as_json.code, 1) << name;
+    EXPECT_EQ(as_json.out, "") << name;
+    const json error = json::parse(as_json.err);
+    EXPECT_EQ(error["exit_code"], 1) << name;
+    EXPECT_EQ(error["error"]["code"], "DATA_LOSS") << name;
+    EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr(name));
+    WriteText(entry.path().string(), whole);
+  }
+  EXPECT_EQ(RunTern({"verify", packed_}).code, 0);
 }
 
 TEST_F(CheckpointCommandsTest, ExportSaysThatLowBitActivationsStayBehind) {

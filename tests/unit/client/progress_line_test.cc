@@ -69,6 +69,49 @@ TEST(ProgressLineTest, NarrowTerminalKeepsWhatMattersMost) {
   EXPECT_EQ(ProgressLine(ViewInTheMiddle(), 40, kNow), "[#####-------]  48%  block 3/6");
 }
 
+v1::Progress WithoutWorkers() {
+  v1::Progress progress = ProgressAt(0, 6, 0, 0);
+  progress.mutable_shortage();
+  return progress;
+}
+
+v1::Progress WithSmallWorkers() {
+  v1::Progress progress = ProgressAt(0, 6, 0, 0);
+  v1::WorkerShortage& shortage = *progress.mutable_shortage();
+  shortage.set_workers(2);
+  shortage.set_task("quantize/0");
+  shortage.set_memory_bytes(271'700'000);
+  shortage.set_gpu_memory_bytes(225'000'000);
+  shortage.set_largest_memory_bytes(100'000'000);
+  return progress;
+}
+
+TEST(ProgressLineTest, AJobThatNoWorkerTakesSaysSo) {
+  JobView view;
+  v1::WatchQuantizationJobResponse message;
+  *message.mutable_progress() = WithoutWorkers();
+  view.Apply(message, kNow);
+  EXPECT_EQ(ProgressLine(view, 79, kNow), "[------------]   0%  block 0/6  no worker is connected");
+  *message.mutable_progress() = WithSmallWorkers();
+  view.Apply(message, kNow);
+  EXPECT_EQ(ProgressLine(view, 79, kNow),
+            "[------------]   0%  block 0/6  no worker has the memory");
+}
+
+TEST(ShortageTextTest, SaysWhatToStart) {
+  EXPECT_EQ(ShortageText(v1::Progress()), "");
+  EXPECT_EQ(ShortageText(WithoutWorkers()),
+            "no worker is connected; start one with tern-worker --server HOST:PORT, or the server "
+            "with --local-workers N");
+  v1::Progress progress = WithSmallWorkers();
+  EXPECT_EQ(ShortageText(progress),
+            "of the workers connected (2) none has the memory that quantize/0 needs: 271.7 MB "
+            "(225.0 MB on a GPU), and the largest has 100.0 MB; start a larger one with "
+            "tern-worker --server HOST:PORT");
+  progress.mutable_shortage()->set_largest_gpu_memory_bytes(200'000'000);
+  EXPECT_NE(ShortageText(progress).find("has 100.0 MB, 200.0 MB on a GPU;"), std::string::npos);
+}
+
 TEST(ProgressLineTest, NeverExceedsTheWidth) {
   for (int width = 0; width < 150; ++width) {
     EXPECT_LE(ProgressLine(ViewInTheMiddle(), width, kNow).size(), static_cast<size_t>(width));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/shared_data.h"
 #include "tests/unit/checkpoint/status_matchers.h"
 
@@ -62,6 +64,19 @@ TEST_F(PreflightTest, AGpuMayLeaveTheHiddenStatesInTheHostsMemory) {
       EstimateWorkerMemory(spec, model_->config(), kCudaLayout, /*states_on_host=*/true);
   // Two streams in float32, and the attention outputs in bf16.
   EXPECT_EQ(all - least, int64_t{128} * 512 * 192 * (2 * 4 + 2));
+}
+
+TEST_F(PreflightTest, TheJobsPeakIsThatOfItsGreatestTask) {
+  v1::QuantizationSpec spec = Spec();
+  spec.mutable_evaluation()->set_windows(100);
+  spec.mutable_evaluation()->set_window_length(512);
+  const auto of = [&](TaskKind kind) {
+    return EstimateTaskMemory(kind, spec, model_->config(), kCpuLayout);
+  };
+  EXPECT_EQ(EstimateWorkerMemory(spec, model_->config(), kCpuLayout),
+            std::max(of(TaskKind::kQuantize), of(TaskKind::kEvaluate)));
+  EXPECT_NE(of(TaskKind::kQuantize), of(TaskKind::kEvaluate));
+  EXPECT_EQ(of(TaskKind::kScan), 0);
 }
 
 TEST_F(PreflightTest, DiskIsThatOfThePackedModelAndItsInputs) {

@@ -18,12 +18,23 @@ class RecordingObserver : public JobsObserver {
   void JobEnded(absl::string_view, JobState state) override {
     Count(absl::StrCat("job ended ", static_cast<int>(state)));
   }
-  void TaskAttempt(absl::string_view kind, absl::string_view outcome) override {
+  void TaskAttempt(const ObservedLease& lease, absl::string_view kind,
+                   absl::string_view outcome) override {
     Count(absl::StrCat(kind, " ", outcome));
+    CountLease(lease, outcome);
   }
-  void BlockFinished(const v1::BlockMetrics&) override { Count("block finished"); }
-  void LeaseExpired() override { Count("lease expired"); }
-  void StaleWriteRefused(absl::string_view what) override { Count(absl::StrCat("stale ", what)); }
+  void BlockFinished(absl::string_view job_name, const v1::BlockMetrics&) override {
+    Count("block finished");
+    Count(absl::StrCat("block finished of ", job_name));
+  }
+  void LeaseExpired(const ObservedLease& lease) override {
+    Count("lease expired");
+    CountLease(lease, "expired");
+  }
+  void StaleWriteRefused(const ObservedLease& lease, absl::string_view what) override {
+    Count(absl::StrCat("stale ", what));
+    CountLease(lease, absl::StrCat("stale ", what));
+  }
   void Problem(absl::string_view doing, const absl::Status& status) override {
     const absl::MutexLock lock(&mutex_);
     problems_.push_back(absl::StrCat(doing, ": ", status.ToString()));
@@ -40,6 +51,10 @@ class RecordingObserver : public JobsObserver {
   }
 
  private:
+  // "namespaces/default/quantizationJobs/job scan 1 worker-a succeeded"
+  void CountLease(const ObservedLease& lease, absl::string_view what) {
+    Count(absl::StrCat(lease.job, " ", lease.task, " ", lease.epoch, " ", lease.worker, " ", what));
+  }
   void Count(const std::string& what) {
     const absl::MutexLock lock(&mutex_);
     ++counts_[what];

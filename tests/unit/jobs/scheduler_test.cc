@@ -156,6 +156,91 @@ TEST_F(SchedulerTest, OtherWorkComesBeforeABlockThatAnotherHoldsTheStateOf) {
   EXPECT_EQ(b_.task().job_uid(), world_.Record(second).uid);
 }
 
+TEST_F(SchedulerTest, ATaskGoesOnlyToAWorkerWithTheMemoryForIt) {
+  const v1::QuantizationJob job = world_.Create();
+  const TaskRecord first = world_.Task(job.name(), "quantize/0");
+  a_.set_memory(first.memory_bytes - 1);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  EXPECT_EQ(a_.task_name(), "");
+  Take(a_, "");
+  a_.set_memory(first.memory_bytes);
+  Take(a_, "quantize/0");
+}
+
+TEST_F(SchedulerTest, AGpusMemoryIsComparedWithWhatAGpuNeeds) {
+  const v1::QuantizationJob job = world_.Create();
+  a_.set_memory(1);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  const int64_t needed = world_.Task(job.name(), "quantize/0").gpu_memory_bytes;
+  b_.set_device("cuda:0");
+  b_.set_memory(needed - 1);
+  Take(b_, "");
+  b_.set_memory(needed);
+  Take(b_, "quantize/0");
+}
+
+TEST_F(SchedulerTest, AWorkerThatDoesNotReportItsMemoryGetsEveryTask) {
+  world_.Create();
+  a_.set_memory(0);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  EXPECT_EQ(a_.task_name(), "quantize/0");
+}
+
+TEST_F(SchedulerTest, AJobWithoutWorkersSaysSoUntilOneIsConnected) {
+  const v1::QuantizationJob job = world_.Create();
+  // As after a restart: workers may be about to call again.
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+  world_.clock().Advance(absl::Seconds(5));
+  const v1::Progress alone = world_.Get(job.name()).progress();
+  ASSERT_TRUE(alone.has_shortage());
+  EXPECT_EQ(alone.shortage().workers(), 0);
+  EXPECT_EQ(alone.shortage().task(), "");
+  Take(a_, "scan");
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+  // Another job waits for its turn, and a worker that drains takes nothing.
+  const v1::QuantizationJob next = world_.Create();
+  EXPECT_FALSE(world_.Get(next.name()).progress().has_shortage());
+  a_.set_draining(true);
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  EXPECT_TRUE(world_.Get(next.name()).progress().has_shortage());
+}
+
+TEST_F(SchedulerTest, AJobThatIsTooBigForTheWorkersSaysWhatItNeeds) {
+  const v1::QuantizationJob job = world_.Create();
+  world_.clock().Advance(absl::Seconds(5));
+  a_.set_memory(1000);
+  b_.set_memory(2000);
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  Take(b_, "");
+  const TaskRecord next = world_.Task(job.name(), "quantize/0");
+  const v1::Progress progress = world_.Get(job.name()).progress();
+  ASSERT_TRUE(progress.has_shortage());
+  EXPECT_FALSE(progress.has_eta());
+  const v1::WorkerShortage& shortage = progress.shortage();
+  EXPECT_EQ(shortage.workers(), 2);
+  EXPECT_EQ(shortage.task(), "quantize/0");
+  EXPECT_EQ(shortage.memory_bytes(), next.memory_bytes);
+  EXPECT_EQ(shortage.gpu_memory_bytes(), next.gpu_memory_bytes);
+  EXPECT_EQ(shortage.largest_memory_bytes(), 2000);
+  EXPECT_EQ(shortage.largest_gpu_memory_bytes(), 0);
+  FakeWorker gpu("gpu");
+  gpu.set_device("cuda:0");
+  gpu.set_memory(next.gpu_memory_bytes);
+  Take(gpu, "quantize/0");
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+}
+
+TEST_F(SchedulerTest, AJobThatHasEndedWaitsForNoWorker) {
+  const v1::QuantizationJob job = world_.Create();
+  world_.clock().Advance(absl::Seconds(5));
+  ASSERT_THAT(world_.operations().Cancel(job.name()), IsOk());
+  EXPECT_FALSE(world_.Get(job.name()).progress().has_shortage());
+}
+
 TEST_F(SchedulerTest, AReportRenewsTheLeaseOnceHalfOfItHasPassed) {
   const std::string job = world_.Create().name();
   Take(a_, "scan");
@@ -193,6 +278,60 @@ TEST_F(SchedulerTest, ASilentWorkerLosesItsTask) {
   EXPECT_EQ(retried.task_retried().worker(), "worker-a");
   EXPECT_EQ(retried.task_retried().worker_deaths(), 1);
   EXPECT_EQ(retried.task_retried().attempts(), 0);
+}
+
+TEST_F(SchedulerTest, AWorkerWhoseLeaseRanOutIsLostAndAnotherIsNot) {
+  world_.Create();
+  Take(a_, "scan");
+  world_.clock().Advance(absl::Seconds(31));
+  Take(b_, "");
+  ASSERT_THAT(world_.scheduler().ExpireLeases(), IsOk());
+  const std::vector<WorkerInfo> workers = system().workers().List();
+  ASSERT_EQ(workers.size(), 2U);
+  EXPECT_TRUE(workers[0].lost);
+  EXPECT_FALSE(workers[0].activity.has_value());
+  EXPECT_FALSE(workers[1].lost);
+  // It was only late.
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  EXPECT_FALSE(system().workers().List()[0].lost);
+}
+
+TEST_F(SchedulerTest, AnIdleWorkerThatLeavesIsLostAndWhatWasKeptForItIsAnyones) {
+  world_.Create();
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  const auto last = a_.Fail(system(), "disk hiccup");
+  ASSERT_THAT(last, IsOk());
+  world_.clock().Advance(absl::Seconds(1));
+  Take(b_, "");
+  bool woken = false;
+  const auto registration = system().work_signal().Once(kWorkKey, [&] { woken = true; });
+  world_.scheduler().WorkerLeft(a_.id(), last->seen);
+  EXPECT_TRUE(woken);
+  EXPECT_TRUE(system().workers().List()[0].lost);
+  Take(b_, "quantize/1");
+}
+
+TEST_F(SchedulerTest, WhatHappensToALeaseIsObservedWithItsJob) {
+  const std::string job = world_.Create().name();
+  Take(a_, "scan");
+  ASSERT_THAT(a_.Fail(system(), "no"), IsOk());
+  world_.clock().Advance(absl::Seconds(1));
+  Take(a_, "scan");
+  world_.clock().Advance(absl::Seconds(31));
+  ASSERT_THAT(world_.scheduler().ExpireLeases(), IsOk());
+  ASSERT_THAT(a_.Report(system()), IsOk());
+  Take(b_, "scan");
+  ASSERT_THAT(b_.Finish(system()), IsOk());
+  ASSERT_THAT(b_.Finish(system()), IsOk());
+  for (const char* const what :
+       {" scan 1 worker-a failed", " scan 2 worker-a expired", " scan 2 worker-a lost",
+        " scan 2  stale report", " scan 3 worker-b succeeded",
+        " quantize/0 1 worker-b succeeded"}) {
+    EXPECT_EQ(world_.observer().Counted(job + what), 1) << what;
+  }
+  EXPECT_EQ(world_.observer().Counted("block finished of " + job), 1);
 }
 
 TEST_F(SchedulerTest, AWorkerThatComesBackLateChangesNothing) {

@@ -366,6 +366,16 @@ TEST_F(SubmissionTest, AJobTooBigForEveryWorkerIsRefused) {
   EXPECT_THAT(Create(world_.Request()), IsOk());
 }
 
+TEST_F(SubmissionTest, AWorkerThatDoesNotReportItsMemoryMayBeLargeEnough) {
+  FakeWorker small("small");
+  small.set_memory(1 << 20);
+  FakeWorker unknown("unknown");
+  unknown.set_memory(0);
+  ASSERT_THAT(small.Idle(world_.system()), IsOk());
+  ASSERT_THAT(unknown.Idle(world_.system()), IsOk());
+  EXPECT_THAT(Create(world_.Request()), IsOk());
+}
+
 TEST_F(SubmissionTest, AJobThatDoesNotFitOnTheDiskIsRefused) {
   JobsOptions options;
   options.reserved_free_bytes = int64_t{1} << 50;

@@ -37,6 +37,22 @@ TEST_F(WorkerRegistryTest, ASilentWorkerIsLostAndLaterForgotten) {
   EXPECT_EQ(workers[0].id, "a");
 }
 
+TEST_F(WorkerRegistryTest, AWorkerThatSeemsToBeGoneIsLostUntilItReportsAgain) {
+  const WarmState state{"uid", 1, 5};
+  Report("a", 0, {state});
+  const absl::Time seen = clock_.Now();
+  clock_.Advance(absl::Seconds(1));
+  Report("a", 0, {state});
+  registry_.MarkLost("a", seen);
+  EXPECT_FALSE(registry_.List()[0].lost);
+  registry_.MarkLost("a", clock_.Now());
+  registry_.MarkLost("unknown", clock_.Now());
+  EXPECT_TRUE(registry_.List()[0].lost);
+  EXPECT_FALSE(registry_.HeldByAnother(state, "b"));
+  Report("a");
+  EXPECT_FALSE(registry_.List()[0].lost);
+}
+
 TEST_F(WorkerRegistryTest, AStateIsHeldByAnotherThatLivesAndIsNotDraining) {
   const WarmState state{"uid", 1, 5};
   Report("a", 0, {state});

@@ -84,6 +84,8 @@ TEST(SqliteStoreTest, TasksFromBeforeRanksKeepTheirOrder) {
   // As the first schema had it.
   Execute(folder.File("tern.db"),
           "DROP INDEX tasks_ready; ALTER TABLE tasks DROP COLUMN rank;"
+          "ALTER TABLE tasks DROP COLUMN memory_bytes;"
+          "ALTER TABLE tasks DROP COLUMN gpu_memory_bytes;"
           "CREATE INDEX tasks_ready ON tasks (job_number, kind, idx) WHERE state = 2;"
           "PRAGMA user_version = 1");
 
@@ -91,7 +93,8 @@ TEST(SqliteStoreTest, TasksFromBeforeRanksKeepTheirOrder) {
   ASSERT_THAT(store, IsOk());
   std::vector<std::string> names;
   ASSERT_THAT((*store)->Read([&](StoreReader& reader) -> absl::Status {
-    TERN_ASSIGN_OR_RETURN(const auto tasks, reader.ListReadyTasks(ReadyPosition(), 10));
+    TERN_ASSIGN_OR_RETURN(const auto tasks,
+                          reader.ListReadyTasks(ReadyPosition(), WorkerRoom(), 10));
     for (const TaskRecord& task : tasks) names.push_back(task.name);
     return absl::OkStatus();
   }),

@@ -261,6 +261,8 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   task.shard = 1;
   task.shard_first_block = 2;
   task.cost = 1e18;
+  task.memory_bytes = int64_t{1} << 40;
+  task.gpu_memory_bytes = int64_t{1} << 39;
   task.dependents = {"assemble", "evaluate/0"};
   task.waiting_for = 1;
   Write([&](Transaction& transaction) { return transaction.InsertTask(task); });
@@ -287,6 +289,8 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   EXPECT_EQ(read->shard, 1);
   EXPECT_EQ(read->shard_first_block, 2);
   EXPECT_EQ(read->cost, 1e18);
+  EXPECT_EQ(read->memory_bytes, int64_t{1} << 40);
+  EXPECT_EQ(read->gpu_memory_bytes, int64_t{1} << 39);
   EXPECT_THAT(read->dependents, ElementsAre("assemble", "evaluate/0"));
   EXPECT_EQ(read->waiting_for, 0);
   EXPECT_EQ(read->state, TaskState::kLeased);
@@ -342,7 +346,8 @@ TEST_P(StoreConformanceTest, ReadyTasksComeByJobThenRankInPages) {
   std::vector<std::string> names;
   ReadyPosition position;
   while (true) {
-    const auto page = Get([&](StoreReader& reader) { return reader.ListReadyTasks(position, 2); });
+    const auto page =
+        Get([&](StoreReader& reader) { return reader.ListReadyTasks(position, WorkerRoom(), 2); });
     if (page.empty()) break;
     for (const TaskRecord& task : page) {
       names.push_back(absl::StrCat(task.job_uid, "/", task.name));
@@ -351,6 +356,33 @@ TEST_P(StoreConformanceTest, ReadyTasksComeByJobThenRankInPages) {
   }
   EXPECT_THAT(names, ElementsAre("u2/quantize/10", "u2/rotate/1", "u2/evaluate/0", "u1/quantize/10",
                                  "u1/rotate/1", "u1/evaluate/0"));
+}
+
+TEST_P(StoreConformanceTest, ReadyTasksThatTakeMoreMemoryThanThereIsAreLeftOut) {
+  const JobRecord job = AddJob("u1", "one");
+  Write([&](Transaction& transaction) -> absl::Status {
+    for (int32_t i = 0; i < 3; ++i) {
+      TaskRecord task = MakeTask(job, absl::StrCat("quantize/", i), TaskKind::kQuantize, i);
+      task.state = TaskState::kReady;
+      task.memory_bytes = int64_t{100} * i;
+      task.gpu_memory_bytes = int64_t{100} * (2 - i);
+      TERN_RETURN_IF_ERROR(transaction.InsertTask(task));
+    }
+    return absl::OkStatus();
+  });
+  const auto names = [&](const WorkerRoom& room) {
+    std::vector<std::string> read;
+    for (const TaskRecord& task : Get([&](StoreReader& reader) {
+           return reader.ListReadyTasks(ReadyPosition(), room, 10);
+         })) {
+      read.push_back(task.name);
+    }
+    return read;
+  };
+  EXPECT_THAT(names({.on_gpu = false, .memory_bytes = 100}),
+              ElementsAre("quantize/0", "quantize/1"));
+  EXPECT_THAT(names({.on_gpu = true, .memory_bytes = 99}), ElementsAre("quantize/2"));
+  EXPECT_THAT(names(WorkerRoom()), SizeIs(3));
 }
 
 TEST_P(StoreConformanceTest, LeasesAreListedByDeadlineAndByWorker) {

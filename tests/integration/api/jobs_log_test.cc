@@ -1,0 +1,34 @@
+#include "server/jobs_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace tern {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(JobsLogTest, LinesAboutALeaseNameItsJobAndTask) {
+  JobsObserver metrics;
+  JobsLog log(metrics);
+  const ObservedLease lease = {.job = "namespaces/default/quantizationJobs/demo",
+                               .task = "quantize/3",
+                               .epoch = 2,
+                               .worker = "w"};
+  const std::string named =
+      "\",\"job\":\"namespaces/default/quantizationJobs/demo\",\"task\":\"quantize/3\",\"epoch\":2";
+  testing::internal::CaptureStderr();
+  log.TaskAttempt(lease, "quantize", "failed");
+  log.LeaseExpired(lease);
+  log.StaleWriteRefused(lease, "upload");
+  const std::string lines = testing::internal::GetCapturedStderr();
+  for (const char* const message :
+       {"task attempt ended", "lease taken back from a lost worker", "stale write refused"}) {
+    EXPECT_THAT(lines, HasSubstr(message + named));
+  }
+}
+
+}  // namespace
+}  // namespace tern
