@@ -61,7 +61,8 @@ int64_t SensitivityBytes(const v1::QuantizationSpec& spec, const ModelConfig& co
   // The kept prefix; and as many probes' states at a time as the worker has room for.
   const int64_t prefix = FloatBytes(tokens * config.hidden_size);
   const auto below = static_cast<int64_t>(RecipeOf(spec).activation_bits.size()) - 1;
-  const int64_t streams = 1 + below + below * below;
+  // The first block's probes and the baseline, or those of another block.
+  const int64_t streams = below + std::max<int64_t>(1, below * below);
   const int64_t probes = std::min(streams * prefix, std::max(prefix, kProbeHiddenBytes));
   const int64_t window = FloatBytes(streams * length * config.hidden_size);
   return layout.activation_bytes * 2 * BlockWeights(config) +
