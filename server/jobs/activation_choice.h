@@ -12,8 +12,8 @@
 namespace tern {
 
 // Whether `result` is that of `block`'s sensitivity task under these (complete) options: tokens,
-// finite losses, exactly the probes that the choice needs, and block 0's the baseline. INVALID_ARGUMENT says what is wrong.
-// Pure.
+// finite losses, exactly the probes that the choice needs, and block 0's the baseline.
+// INVALID_ARGUMENT says what is wrong. Pure.
 absl::Status CheckSensitivity(const v1::MixedActivations& options, int32_t block,
                               const worker::v1::SensitivityResult& result);
 
