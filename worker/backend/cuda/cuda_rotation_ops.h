@@ -44,8 +44,8 @@ class CudaRotationOps final : public RotationOps {
   // residual[k,k] = I - rᵀx.
   absl::Status Residual(const Tensor& r, const Tensor& x, const Tensor& residual);
 
-  // Gives rows of x[t,m] bf16, rotated, to `take`, some at a time: those from `first` on, and the
-  // scales they have (scaled_rows.h), which are good until `take` returns to the stream's order.
+  // Rotates x[t,m] bf16, some rows at a time: `take` launches what becomes of those from `first`
+  // on, fp16 rows with scales (scaled_rows.h), whose memory serves the next ones after it.
   using TakeScaledRows =
       absl::FunctionRef<void(int64_t first, const Tensor& rotated, const Tensor& scales)>;
   absl::Status RotateActivations(const Tensor& x, const Tensor& r1, const Tensor& r2,

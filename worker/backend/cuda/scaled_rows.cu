@@ -1,7 +1,6 @@
 #include <cuda_fp16.h>
 
 #include <cassert>
-#include <type_traits>
 
 #include "worker/backend/cuda/activation.cuh"
 #include "worker/backend/cuda/rotation_kernels.h"
@@ -17,8 +16,8 @@ constexpr int kThreads = 128;
 constexpr int kLargestExponent = 7;   // magnitudes end up below 2^7
 constexpr int kLeastExponent = -120;  // of magnitudes that a float can still be scaled up from
 
-// 2^e, e such that the block's row, and 2^-e times it, are as the header says. What is not finite
-// is left as it is.
+// The e of the row's scale 2^e; 0 for rows of zeros, and for those with an infinity, which stay so.
+// All threads of the block call it.
 __device__ int ExponentOfRow(const Bf16* row, int64_t m) {
   float most = 0;
   if (m % kVector == 0) {
