@@ -47,8 +47,10 @@ absl::Status RefuseQuantized(const ConfigFields& fields) {
   const json method =
       quantization->is_object() ? quantization->value("quant_method", json()) : json();
   if (method == "tern") {
-    return fields.Error("quantization_config",
-                        "this is a Tern checkpoint already; submit the model it was made from");
+    return fields.Error(
+        "quantization_config",
+        "this is a Tern checkpoint already; submit the model it was made from (what "
+        "reads it as a checkpoint needs its tern-manifest.json beside it)");
   }
   return fields.Error(
       "quantization_config",

@@ -1,15 +1,80 @@
 #include "client/method_text.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/text_format.h>
+
 #include <algorithm>
 #include <map>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/format_values.h"
+#include "client/method_options.h"
 
 namespace tern {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// One value of a field, element `index` of a repeated one.
+std::string ValueText(const Message& message, const FieldDescriptor& field, int index) {
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+    // Every enum of the API starts with PREFIX_UNSPECIFIED.
+    const std::string& unspecified = field.enum_type()->value(0)->name();
+    const size_t prefix = unspecified.size() - std::string("UNSPECIFIED").size();
+    const std::string& name = message.GetReflection()->GetEnum(message, &field)->name();
+    return absl::AsciiStrToLower(name.substr(std::min(prefix, name.size())));
+  }
+  std::string text;
+  google::protobuf::TextFormat::PrintFieldValueToString(message, &field, index, &text);
+  return text;
+}
+
+// "key=value" of every option that is set, messages within the method's included.
+void AddSettings(const Message& message, const std::string& path,
+                 std::vector<std::string>& settings) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const std::string field_path = absl::StrCat(path, ".", field->name());
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      AddSettings(message.GetReflection()->GetMessage(message, field), field_path, settings);
+      continue;
+    }
+    std::vector<std::string> values;
+    if (field->is_repeated()) {
+      for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i) {
+        values.push_back(ValueText(message, *field, i));
+      }
+    } else {
+      values.push_back(ValueText(message, *field, -1));
+    }
+    settings.push_back(absl::StrCat(MethodKeyOf(field_path), "=", absl::StrJoin(values, ",")));
+  }
+}
+
+}  // namespace
+
+std::string MethodName(const v1::QuantizationSpec& spec) {
+  const FieldDescriptor* field = v1::QuantizationSpec::GetReflection()->GetOneofFieldDescriptor(
+      spec, v1::QuantizationSpec::descriptor()->FindOneofByName("method"));
+  return field == nullptr ? "" : field->name();
+}
+
+std::string MethodText(const v1::QuantizationSpec& spec) {
+  const std::string name = MethodName(spec);
+  if (name.empty()) return "";
+  std::vector<std::string> parts = {name};
+  AddSettings(v1::QuantizationSpec::GetReflection()->GetMessage(
+                  spec, v1::QuantizationSpec::descriptor()->FindFieldByName(name)),
+              name, parts);
+  return absl::StrJoin(parts, " ");
+}
 
 std::string ActivationBitsText(const v1::ActivationBits& activations) {
   std::map<int32_t, int> blocks;

@@ -7,6 +7,12 @@
 
 namespace tern {
 
+// "pt2llm"; "" without a method.
+std::string MethodName(const v1::QuantizationSpec& spec);
+
+// The same and its options as `--set` takes them: "pt2llm group_size=128 reorder=ssr".
+std::string MethodText(const v1::QuantizationSpec& spec);
+
 // "8 in all blocks"; "4.00 on average: 2 in 1 block, 4 in 22 blocks; expected loss rise 0.0123 nats
 // per token".
 std::string ActivationBitsText(const v1::ActivationBits& activations);

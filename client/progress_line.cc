@@ -154,7 +154,7 @@ std::string EventLine(const v1::JobEvent& event) {
     }
     case v1::JobEvent::kTaskRetried: {
       const auto& retried = event.task_retried();
-      return absl::StrFormat("%s is done again (%d failed attempts, %d lost workers): %s: %s",
+      return absl::StrFormat("%s is done again (failed attempts: %d, workers lost: %d): %s: %s",
                              retried.task(), retried.attempts(), retried.worker_deaths(),
                              retried.worker(), Printable(retried.reason()));
     }

@@ -76,7 +76,7 @@ std::string QualityText(const v1::JobReport& report) {
   }
   if (report.failed_attempts() > 0 || report.worker_deaths() > 0) {
     AddLine("Retries",
-            absl::StrFormat("%d failed attempts, %d lost workers", report.failed_attempts(),
+            absl::StrFormat("failed attempts: %d, workers lost: %d", report.failed_attempts(),
                             report.worker_deaths()),
             &text);
   }
@@ -138,19 +138,14 @@ std::string BlocksText(const v1::JobReport& report) {
   return text;
 }
 
-std::string MethodName(const v1::QuantizationSpec& spec) {
-  const auto* field = v1::QuantizationSpec::GetReflection()->GetOneofFieldDescriptor(
-      spec, v1::QuantizationSpec::descriptor()->FindOneofByName("method"));
-  return field == nullptr ? "" : field->name();
-}
-
 }  // namespace
 
 std::string ReportText(const QuantizationJob& job) {
   const v1::JobReport& report = job.report();
-  return absl::StrCat(job.name(), " ", QuantizationJob::State_Name(job.state()), "\n\n",
-                      QualityText(report), "\nTime by stage, summed over tasks and workers\n",
-                      SecondsText(report), "\nBlocks\n", BlocksText(report));
+  return absl::StrCat(
+      job.name(), " ", QuantizationJob::State_Name(job.state()), "\n\n", QualityText(report),
+      "\nTime from submission to the end, and of stages, summed over tasks and workers\n",
+      SecondsText(report), "\nBlocks\n", BlocksText(report));
 }
 
 absl::StatusOr<nlohmann::ordered_json> OutcomeJson(const QuantizationJob& job) {
@@ -179,7 +174,7 @@ std::string JobText(const QuantizationJob& job) {
                           Printable(job.model().architecture()), job.model().blocks(),
                           CountText(job.model().parameters())),
           &text);
-  AddLine("Method", MethodName(job.spec()), &text);
+  AddLine("Method", MethodText(job.spec()), &text);
   if (job.has_activation_bits()) {
     AddLine("Activation bits", ActivationBitsText(job.activation_bits()), &text);
   }
@@ -217,8 +212,10 @@ std::string JobText(const QuantizationJob& job) {
     AddLine("Label", absl::StrCat(Printable(key), "=", Printable(value)), &text);
   }
   if (job.has_report()) {
-    absl::StrAppend(&text, "\n", QualityText(job.report()),
-                    "\nTime by stage, summed over tasks and workers\n", SecondsText(job.report()));
+    absl::StrAppend(
+        &text, "\n", QualityText(job.report()),
+        "\nTime from submission to the end, and of stages, summed over tasks and workers\n",
+        SecondsText(job.report()));
   }
   return text;
 }

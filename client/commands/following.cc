@@ -70,7 +70,9 @@ absl::StatusOr<ExitCode> FollowToEnd(ServiceClient* client, const FollowOptions&
                                      bool json_lines, Console& console) {
   absl::StatusOr<FollowResult> result = FollowJob(client, options, &console);
   if (!result.ok()) {
-    console.err << "The job may still be running:\n" << HowToGoOn(*client, options);
+    const bool may_run = result.status().code() != absl::StatusCode::kNotFound &&
+                         result.status().code() != absl::StatusCode::kInvalidArgument;
+    if (may_run) console.err << "The job may still be running:\n" << HowToGoOn(*client, options);
     return result.status();
   }
   const v1::QuantizationJob& job = result->job;

@@ -130,7 +130,10 @@ grpc::ServerUnaryReactor* QuantizationServiceImpl::GetServerInfo(
     v1::ServerInfo* response) {
   return Answer(context, executor_, [this, response] {
     response->set_version(kVersion);
-    response->add_methods("pt2llm");
+    const auto* methods = v1::QuantizationSpec::descriptor()->FindOneofByName("method");
+    for (int i = 0; i < methods->field_count(); ++i) {
+      response->add_methods(methods->field(i)->name());
+    }
     for (const std::string& architecture : SupportedArchitectures()) {
       response->add_architectures(architecture);
     }

@@ -176,7 +176,7 @@ absl::Status Check(const TwlaMethod& method) {
   if (method.activation_bits() != 0 && !IsOneOf(method.activation_bits(), kFixedBits)) {
     return InvalidField(SpecField("twla.activation_bits"),
                         absl::StrCat("is ", method.activation_bits(), "; there are kernels for ",
-                                     absl::StrJoin(kFixedBits, ", "), " (0 = 16)"));
+                                     absl::StrJoin(kFixedBits, ", ")));
   }
   return CheckMixed(method);
 }

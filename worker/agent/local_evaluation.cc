@@ -62,6 +62,11 @@ absl::Status CheckSameOuterTensors(const WeightSource& full, const WeightSource&
 
 absl::StatusOr<TokenWindows> ReadWindows(const LocalEvaluation& evaluation,
                                          const ModelConfig& config) {
+  if (evaluation.window > config.max_positions) {
+    return absl::InvalidArgumentError(absl::StrCat("--window: is ", evaluation.window,
+                                                   "; the model's longest context is ",
+                                                   config.max_positions));
+  }
   EvaluationSpec spec;
   spec.files = {evaluation.text};
   spec.length =

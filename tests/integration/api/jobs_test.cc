@@ -262,8 +262,8 @@ TEST(JobsTest, ServerInfoSaysWhatIsTaken) {
       Call(server, &v1::QuantizationService::Stub::GetServerInfo, v1::GetServerInfoRequest(), info)
           .ok());
   EXPECT_FALSE(info.version().empty());
-  ASSERT_EQ(info.methods_size(), 1);
-  EXPECT_EQ(info.methods(0), "pt2llm");
+  EXPECT_EQ(std::vector<std::string>(info.methods().begin(), info.methods().end()),
+            (std::vector<std::string>{"pt2llm", "twla"}));
   ASSERT_EQ(info.architectures_size(), 4);
   EXPECT_EQ(info.architectures(0), "LlamaForCausalLM");
   ASSERT_EQ(info.input_roots_size(), 1);

@@ -73,6 +73,14 @@ TEST_F(LocalEvaluationTest, MeasuresAPackedCheckpointAgainstItsModel) {
   EXPECT_GT(result.at("kl_divergence").get<double>(), 0);
 }
 
+TEST_F(LocalEvaluationTest, WindowsAreNoLongerThanTheModelsContext) {
+  evaluation_.checkpoint = DataPath("demo-llama");
+  evaluation_.window = 513;
+  EXPECT_THAT(Evaluate().status(),
+              IsError(absl::StatusCode::kInvalidArgument,
+                      HasSubstr("--window: is 513; the model's longest context is 512")));
+}
+
 TEST_F(LocalEvaluationTest, ADamagedPackedCheckpointIsRefusedAsVerifyDoes) {
   const auto model = ModelFolder::Open(DataPath("demo-llama"));
   ASSERT_THAT(model, IsOk());

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "client/method_text.h"
 #include "tern/v1/quantization_job.pb.h"
 
 namespace tern {
@@ -141,6 +142,22 @@ TEST(MethodOptionsTest, AutoActivationBitsAreMixedOnes) {
   EXPECT_EQ(method.mixed_activations().average_bits(), 4.5);
   EXPECT_THAT(method.mixed_activations().candidates(), ElementsAre(2, 4, 8));
   EXPECT_TRUE(method.mixed_activations().has_beta());
+}
+
+TEST(MethodOptionsTest, AJobsMethodIsShownAsItIsSet) {
+  v1::QuantizationSpec spec;
+  EXPECT_EQ(MethodText(spec), "");
+  ASSERT_TRUE(
+      SetMethod("pt2llm", {"group_size=64", "reorder=ssr", "gptaq=0", "aga=false"}, &spec).ok());
+  EXPECT_EQ(MethodText(spec), "pt2llm group_size=64 reorder=ssr gptaq=0 aga=false");
+  spec.Clear();
+  ASSERT_TRUE(SetMethod("twla",
+                        {"rotation=hadamard", "activation_bits=auto", "average_activation_bits=4.5",
+                         "activation_candidates=4,8"},
+                        &spec)
+                  .ok());
+  EXPECT_EQ(MethodText(spec),
+            "twla rotation=hadamard average_activation_bits=4.5 activation_candidates=4,8");
 }
 
 TEST(MethodOptionsTest, OptionsOfAutoNeedIt) {

@@ -173,7 +173,7 @@ TEST(EventLineTest, RetryNamesWorkerReasonAndCounts) {
   retried.set_worker_deaths(1);
   EXPECT_EQ(
       EventLine(event),
-      "quantize/3 is done again (0 failed attempts, 1 lost workers): worker-a: lease expired");
+      "quantize/3 is done again (failed attempts: 0, workers lost: 1): worker-a: lease expired");
 }
 
 TEST(EventLineTest, StateAndTask) {

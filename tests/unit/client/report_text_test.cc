@@ -51,7 +51,7 @@ TEST(ReportTextTest, ShowsQualityBitsTimeAndBlocks) {
             "Not quantized       1 tensors, 786.4 kB\n"
             "Digest              abc123\n"
             "\n"
-            "Time by stage, summed over tasks and workers\n"
+            "Time from submission to the end, and of stages, summed over tasks and workers\n"
             "Total               1m02s\n"
             "  forward              40.50 s\n"
             "  fit                  31.25 s\n"
