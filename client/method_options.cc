@@ -32,19 +32,15 @@ const OneofDescriptor& MethodOneof() {
   return *v1::QuantizationSpec::descriptor()->FindOneofByName("method");
 }
 
-// The lower-case names of an enum's values without its prefix, the unspecified one left out.
-// Every enum of the API starts with PREFIX_UNSPECIFIED = 0.
+// The names of an enum's values, the unspecified one left out.
 struct EnumChoice {
   std::string name;
   int number;
 };
 std::vector<EnumChoice> EnumChoices(const EnumDescriptor& descriptor) {
-  const std::string& unspecified = descriptor.value(0)->name();
-  const size_t prefix = unspecified.size() - std::string("UNSPECIFIED").size();
   std::vector<EnumChoice> choices;
   for (int i = 1; i < descriptor.value_count(); ++i) {
-    choices.push_back({absl::AsciiStrToLower(descriptor.value(i)->name().substr(prefix)),
-                       descriptor.value(i)->number()});
+    choices.push_back({EnumValueName(*descriptor.value(i)), descriptor.value(i)->number()});
   }
   return choices;
 }
@@ -278,6 +274,13 @@ std::vector<std::string> MethodNames() {
     names.push_back(MethodOneof().field(i)->name());
   }
   return names;
+}
+
+std::string EnumValueName(const google::protobuf::EnumValueDescriptor& value) {
+  // Every enum of the API starts with PREFIX_UNSPECIFIED = 0.
+  const std::string& unspecified = value.type()->value(0)->name();
+  const size_t prefix = unspecified.size() - std::string("UNSPECIFIED").size();
+  return absl::AsciiStrToLower(value.name().substr(prefix));
 }
 
 absl::Status SetMethod(const std::string& method, const std::vector<std::string>& settings,

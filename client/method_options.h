@@ -7,6 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
+namespace google::protobuf {
+class EnumValueDescriptor;
+}
+
 namespace tern {
 
 namespace v1 {
@@ -26,6 +30,9 @@ std::vector<std::string> MethodNames();
 // INVALID_ARGUMENT lists the methods, keys or values there are.
 absl::Status SetMethod(const std::string& method, const std::vector<std::string>& settings,
                        v1::QuantizationSpec* spec);
+
+// What `--set` calls an enum's value: "ssr" for REORDER_SSR.
+std::string EnumValueName(const google::protobuf::EnumValueDescriptor& value);
 
 // The key that sets a field given by its path in the spec: "beta" for
 // "twla.mixed_activations.beta"; empty when it is no option of a method.

@@ -8,7 +8,6 @@
 #include <map>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -24,11 +23,7 @@ using google::protobuf::Message;
 // One value of a field, element `index` of a repeated one.
 std::string ValueText(const Message& message, const FieldDescriptor& field, int index) {
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
-    // Every enum of the API starts with PREFIX_UNSPECIFIED.
-    const std::string& unspecified = field.enum_type()->value(0)->name();
-    const size_t prefix = unspecified.size() - std::string("UNSPECIFIED").size();
-    const std::string& name = message.GetReflection()->GetEnum(message, &field)->name();
-    return absl::AsciiStrToLower(name.substr(std::min(prefix, name.size())));
+    return EnumValueName(*message.GetReflection()->GetEnum(message, &field));
   }
   std::string text;
   google::protobuf::TextFormat::PrintFieldValueToString(message, &field, index, &text);

@@ -173,8 +173,7 @@ std::string ShortageText(const v1::Progress& progress) {
   const v1::WorkerShortage& shortage = progress.shortage();
   if (shortage.workers() == 0) {
     return "no worker is connected; start one with tern-worker --server HOST:PORT, or the server "
-           "with "
-           "--local-workers N";
+           "with --local-workers N";
   }
   std::vector<std::string> largest;
   if (shortage.largest_memory_bytes() > 0) {

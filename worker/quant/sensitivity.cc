@@ -48,18 +48,17 @@ class Measurement {
     }
     MakeStreams();
     if (streams_.empty()) return Result();
-    CalibrationState& prefix = state_.prefix;
-    if (!AreTheStates(prefix)) state_ = SensitivityState();
-    if (prefix.next_block > FirstBlock()) prefix = CalibrationState();
-    CountSteps(prefix);
-    TERN_RETURN_IF_ERROR(AdvancePrefix(prefix));
+    if (!HasStatesOfTheWindows()) state_ = SensitivityState();
+    if (state_.prefix.next_block > FirstBlock()) state_.prefix = CalibrationState();
+    CountSteps();
+    TERN_RETURN_IF_ERROR(AdvancePrefix());
     const int64_t pass = PassWindows();
     TERN_ASSIGN_OR_RETURN(
         hidden_, backend_.Allocate(ElementType::kF32, StreamCount() * pass * windows_.length,
                                    config().hidden_size));
     for (int64_t first = 0; first < windows_.count(); first += pass) {
       const int64_t count = std::min(pass, windows_.count() - first);
-      TERN_RETURN_IF_ERROR(RunPass(prefix, first, count));
+      TERN_RETURN_IF_ERROR(RunPass(first, count));
     }
     return Result();
   }
@@ -98,23 +97,25 @@ class Measurement {
 
   bool IsLeader(int64_t stream) const { return streams_[stream].leader == stream; }
 
-  // Whether they are of windows of this shape.
-  bool AreTheStates(const CalibrationState& prefix) const {
+  // Of windows of this shape, that is.
+  bool HasStatesOfTheWindows() const {
+    const CalibrationState& prefix = state_.prefix;
     return !prefix.quantized.empty() && prefix.window_length == windows_.length &&
            prefix.tokens() == static_cast<int64_t>(windows_.ids.size());
   }
 
   // In windows that pass a block, or the head.
-  void CountSteps(const CalibrationState& prefix) {
+  void CountSteps() {
     int64_t leaders = 0;
     for (int64_t i = 0; i < StreamCount(); ++i) leaders += IsLeader(i) ? 1 : 0;
     const int64_t blocks = config().num_blocks - probes_.block;
     total_ = windows_.count() *
-             (FirstBlock() - prefix.next_block + leaders * (probes_.block - FirstBlock()) +
+             (FirstBlock() - state_.prefix.next_block + leaders * (probes_.block - FirstBlock()) +
               StreamCount() * (blocks + 1));
   }
 
-  absl::Status AdvancePrefix(CalibrationState& prefix) {
+  absl::Status AdvancePrefix() {
+    CalibrationState& prefix = state_.prefix;
     if (prefix.quantized.empty()) {
       const CalibrationStreams one = {.full_precision = false,
                                       .on_host = options_.memory.prefix_on_host};
@@ -132,9 +133,9 @@ class Measurement {
     return absl::OkStatus();
   }
 
-  absl::Status RunPass(const CalibrationState& prefix, int64_t first_window, int64_t windows) {
+  absl::Status RunPass(int64_t first_window, int64_t windows) {
     const int64_t rows = windows * windows_.length;
-    const Tensor before = prefix.quantized.Rows(first_window * windows_.length, rows);
+    const Tensor before = state_.prefix.quantized.Rows(first_window * windows_.length, rows);
     for (int64_t i = 0; i < StreamCount(); ++i) {
       streams_[i].h = hidden_.Rows(i * rows, rows);
       if (IsLeader(i)) TERN_RETURN_IF_ERROR(backend_.Copy(before, streams_[i].h));
