@@ -260,6 +260,8 @@ std::string OptionHelp(const FieldDescriptor& field) {
        "What auto chooses from, 8 among them. Default: 2,4,6,8."},
       {"tern.v1.MixedActivations.beta",
        "Weight of neighbours' interaction for auto, 0 to 10. Default: 0.5."},
+      {"tern.v1.MixedActivations.interactions",
+       "Which interactions auto measures. Default: needed."},
   };
   const auto found = texts.find(field.full_name());
   return found == texts.end() ? "" : found->second;

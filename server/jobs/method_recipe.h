@@ -20,6 +20,7 @@ struct MethodRecipe {
   std::vector<int32_t> activation_bits;
   // activation_bits are the candidates of a choice block by block, and not one width for all.
   bool mixed = false;
+  bool all_interactions = false;  // of the candidates, and not only what the choice needs
 
   bool rotated() const { return rotation != v1::TwlaMethod::ROTATION_NONE; }
 };

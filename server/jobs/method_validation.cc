@@ -82,6 +82,10 @@ absl::Status CheckEnums(const TwlaMethod& method) {
     return Unknown("twla.factorization", method.factorization());
   }
   if (!TwlaMethod::Fit_IsValid(method.fit())) return Unknown("twla.fit", method.fit());
+  const MixedActivations::Interactions interactions = method.mixed_activations().interactions();
+  if (!MixedActivations::Interactions_IsValid(interactions)) {
+    return Unknown("twla.mixed_activations.interactions", interactions);
+  }
   return absl::OkStatus();
 }
 
@@ -220,6 +224,9 @@ void ResolveRotation(TwlaMethod& method) {
 void Resolve(MixedActivations& mixed) {
   if (!mixed.has_average_bits()) mixed.set_average_bits(kDefaultAverageBits);
   if (!mixed.has_beta()) mixed.set_beta(kDefaultBeta);
+  if (mixed.interactions() == MixedActivations::INTERACTIONS_UNSPECIFIED) {
+    mixed.set_interactions(MixedActivations::INTERACTIONS_NEEDED);
+  }
   if (mixed.candidates().empty()) {
     mixed.mutable_candidates()->Assign(std::begin(kCandidates), std::end(kCandidates));
   }

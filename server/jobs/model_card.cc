@@ -69,8 +69,10 @@ std::string ActivationText(const v1::TwlaMethod& method) {
   const v1::MixedActivations& mixed = method.mixed_activations();
   return absl::StrFormat(
       "Activation bits chosen block by block (ILA-AMP) from {%s}, at most %g on average, "
-      "interactions of neighbours weighted %g; per token.",
-      absl::StrJoin(mixed.candidates(), ", "), mixed.average_bits(), mixed.beta());
+      "interactions of neighbours weighted %g, measured %s; per token.",
+      absl::StrJoin(mixed.candidates(), ", "), mixed.average_bits(), mixed.beta(),
+      mixed.interactions() == v1::MixedActivations::INTERACTIONS_ALL ? "of all candidates"
+                                                                     : "as far as needed");
 }
 
 std::string Method(const v1::TwlaMethod& method) {

@@ -61,7 +61,8 @@ int64_t SensitivityBytes(const v1::QuantizationSpec& spec, const ModelConfig& co
   // The kept prefix; and as many probes' states at a time as the worker has room for.
   const int64_t prefix = FloatBytes(tokens * config.hidden_size);
   const auto below = static_cast<int64_t>(RecipeOf(spec).activation_bits.size()) - 1;
-  // The first block's probes and the baseline, or those of another block.
+  // The first block's probes and the baseline, or those of another block: at the most as many
+  // interactions at once as there are.
   const int64_t streams = below + std::max<int64_t>(1, below * below);
   const int64_t probes = std::min(streams * prefix, std::max(prefix, kProbeHiddenBytes));
   const int64_t window = FloatBytes(streams * length * config.hidden_size);
@@ -127,6 +128,7 @@ int64_t EstimateTaskMemory(TaskKind kind, const v1::QuantizationSpec& spec,
     case TaskKind::kQuantize:
       return process + QuantizeBytes(spec, config, layout, states_on_host);
     case TaskKind::kSensitivity:
+    case TaskKind::kInteraction:
       return process + SensitivityBytes(spec, config, layout);
     case TaskKind::kEvaluate:
       return process + EvaluateBytes(spec, config, layout);

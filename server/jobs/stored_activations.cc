@@ -45,8 +45,7 @@ absl::Status CheckClipRatios(const MethodRecipe& recipe, const v1::BlockMetrics&
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<worker::v1::BlockActivations>> StoredActivations::At(
-    int32_t block, const std::vector<int32_t>& widths) {
+absl::StatusOr<worker::v1::BlockActivations> StoredActivations::At(int32_t block, int32_t bits) {
   TERN_ASSIGN_OR_RETURN(const std::optional<TaskRecord> task,
                         reader_.GetTask(job_.uid, QuantizeTask(block)));
   worker::v1::TaskResult result;
@@ -55,19 +54,16 @@ absl::StatusOr<std::vector<worker::v1::BlockActivations>> StoredActivations::At(
     return absl::DataLossError(
         absl::StrCat(NameOf(job_), ": no result of ", QuantizeTask(block), " is stored"));
   }
-  std::vector<worker::v1::BlockActivations> activations;
-  for (const int32_t bits : widths) {
-    worker::v1::BlockActivations& at = activations.emplace_back();
-    at.set_bits(bits);
-    for (const LinearKind kind : LinearKinds()) {
-      const v1::LayerMetrics* const layer = FindLayer(result.block(), LinearName(block, kind));
-      if (layer == nullptr || !layer->clip_ratios().contains(bits)) {
-        return absl::DataLossError(absl::StrCat(NameOf(job_), ": the stored result of ",
-                                                QuantizeTask(block), " lacks clip ratios for ",
-                                                bits, " bits"));
-      }
-      (*at.mutable_clip())[LinearModule(kind)] = layer->clip_ratios().at(bits);
+  worker::v1::BlockActivations activations;
+  activations.set_bits(bits);
+  for (const LinearKind kind : LinearKinds()) {
+    const v1::LayerMetrics* const layer = FindLayer(result.block(), LinearName(block, kind));
+    if (layer == nullptr || !layer->clip_ratios().contains(bits)) {
+      return absl::DataLossError(absl::StrCat(NameOf(job_), ": the stored result of ",
+                                              QuantizeTask(block), " lacks clip ratios for ", bits,
+                                              " bits"));
     }
+    (*activations.mutable_clip())[LinearModule(kind)] = layer->clip_ratios().at(bits);
   }
   return activations;
 }
@@ -81,9 +77,8 @@ absl::StatusOr<std::vector<worker::v1::BlockActivations>> StoredActivations::Cho
       recipe.mixed ? document.activation_bits()
                    : FixedActivationBits(recipe.activation_bits.front(), document.model().blocks());
   for (int32_t block = 0; block < bits.blocks_size(); ++block) {
-    TERN_ASSIGN_OR_RETURN(std::vector<worker::v1::BlockActivations> one,
-                          At(block, {bits.blocks(block).bits()}));
-    activations.push_back(std::move(one.front()));
+    TERN_ASSIGN_OR_RETURN(worker::v1::BlockActivations one, At(block, bits.blocks(block).bits()));
+    activations.push_back(std::move(one));
   }
   return activations;
 }

@@ -24,9 +24,7 @@ class StoredActivations {
   // Both must outlive this.
   StoredActivations(StoreReader& reader, const JobRecord& job) : reader_(reader), job_(job) {}
 
-  // Of `block` at each of `widths`.
-  absl::StatusOr<std::vector<worker::v1::BlockActivations>> At(int32_t block,
-                                                               const std::vector<int32_t>& widths);
+  absl::StatusOr<worker::v1::BlockActivations> At(int32_t block, int32_t bits);
 
   // Of every block, as fixed by the spec or chosen (`document.activation_bits`); empty for 16 bits.
   absl::StatusOr<std::vector<worker::v1::BlockActivations>> Chosen(

@@ -16,6 +16,7 @@
 #include "checkpoint/status_macros.h"
 #include "proto/service/error_details.h"
 #include "proto/service/job_inputs.h"
+#include "server/jobs/activation_stage.h"
 #include "server/jobs/after_commit.h"
 #include "server/jobs/blob_keys.h"
 #include "server/jobs/events.h"
@@ -164,6 +165,7 @@ absl::StatusOr<NewJob> Prepare(const JobsContext& context,
     if (task.state == TaskState::kReady) task.ready_time = record.create_time;
     record.cost_total += task.cost;
   }
+  record.cost_total += ExpectedInteractionsCost(inputs.spec, job.tasks);
   if (!request.request_id().empty()) {
     job.request =
         RequestRecord{record.name_space, request.request_id(),

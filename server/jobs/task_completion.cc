@@ -14,6 +14,7 @@
 #include "checkpoint/status_macros.h"
 #include "proto/service/job_inputs.h"
 #include "server/jobs/activation_choice.h"
+#include "server/jobs/activation_stage.h"
 #include "server/jobs/events.h"
 #include "server/jobs/file_commit.h"
 #include "server/jobs/job_view.h"
@@ -38,6 +39,7 @@ std::vector<std::string> FilesMadeBy(const TaskRecord& task) {
       return {kConfigFile, kIndexFile, kUnquantizedFile};
     case TaskKind::kScan:
     case TaskKind::kSensitivity:
+    case TaskKind::kInteraction:
     case TaskKind::kEvaluate:
       return {};
   }
@@ -57,6 +59,7 @@ absl::Status CheckKind(const TaskRecord& task, const TaskResult& result) {
       fits = result.has_rotate() && result.rotate().block() == task.index;
       break;
     case TaskKind::kSensitivity:
+    case TaskKind::kInteraction:
       fits = result.has_sensitivity();
       break;
     case TaskKind::kAssemble:
@@ -97,8 +100,7 @@ absl::Status CheckMethodsPart(const JobRecord& job, const TaskRecord& task,
   if (!result.has_block() && !result.has_sensitivity()) return absl::OkStatus();
   TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob document, ReadDocument(job));
   if (result.has_block()) return CheckClipRatios(RecipeOf(document.spec()), result.block());
-  return CheckSensitivity(document.spec().twla().mixed_activations(), task.index,
-                          result.sensitivity());
+  return CheckSensitivity(document.spec().twla().mixed_activations(), task, result.sensitivity());
 }
 
 // Moves the files the result names from the lease to the checkpoint, or rotations to what the job
@@ -187,33 +189,6 @@ absl::Status AddRotations(StoreReader& reader, const TaskRecord& task, v1::Block
   return absl::OkStatus();
 }
 
-// Once every sensitivity is measured, the bits become part of the job's document, before anything
-// that depends on them can be leased.
-absl::Status ChooseBitsWhenMeasured(const JobsContext& context, Transaction& transaction,
-                                    JobRecord& job, absl::Time now) {
-  TERN_ASSIGN_OR_RETURN(const std::optional<TaskRecord> assemble,
-                        transaction.GetTask(job.uid, kAssembleTask));
-  if (!assemble.has_value() || assemble->waiting_for > 0) return absl::OkStatus();
-  TERN_ASSIGN_OR_RETURN(v1::QuantizationJob document, ReadDocument(job));
-  std::vector<worker::v1::SensitivityResult> measured;
-  for (int32_t block = 0; block < document.model().blocks(); ++block) {
-    TERN_ASSIGN_OR_RETURN(const std::optional<TaskRecord> task,
-                          transaction.GetTask(job.uid, SensitivityTask(block)));
-    TaskResult result;
-    if (!task.has_value() || !result.ParseFromString(task->result)) {
-      return absl::DataLossError(
-          absl::StrCat(NameOf(job), ": no result of ", SensitivityTask(block), " is stored"));
-    }
-    measured.push_back(std::move(*result.mutable_sensitivity()));
-  }
-  TERN_ASSIGN_OR_RETURN(*document.mutable_activation_bits(),
-                        ChooseActivationBits(document.spec().twla().mixed_activations(), measured));
-  job.document = document.SerializeAsString();
-  v1::JobEvent event;
-  *event.mutable_activation_bits_chosen()->mutable_activation_bits() = document.activation_bits();
-  return AppendEvent(transaction, job, std::move(event), now, context.options.events_kept);
-}
-
 void ObserveCompletion(const JobRecord& job, const TaskRecord& task, const TaskResult& result,
                        AfterCommit& after) {
   after.Observe([lease = Observed(job, task), kind = task.kind, result](JobsObserver& observer) {
@@ -277,10 +252,8 @@ absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, 
   task.lease_deadline = absl::InfinitePast();
   task.result = result.SerializeAsString();
   TERN_RETURN_IF_ERROR(transaction.UpdateTask(task));
+  TERN_RETURN_IF_ERROR(ContinueActivationChoice(context, transaction, job, task, now, after));
   TERN_RETURN_IF_ERROR(ReadyDependents(transaction, task, now, after));
-  if (task.kind == TaskKind::kSensitivity) {
-    TERN_RETURN_IF_ERROR(ChooseBitsWhenMeasured(context, transaction, job, now));
-  }
 
   if (job.tasks_done == job.tasks_total) after.FinishJob(job.uid);
   after.NotifyJob(job.uid);

@@ -17,7 +17,8 @@ absl::Status CheckResult(StoreReader& reader, const JobRecord& job, const TaskRe
 
 // Within a transaction: `task`, which is leased and whose result was checked, is done; its files
 // are the job's (rotations) or part of the checkpoint, what waited for it alone is ready, watchers
-// hear of it. With the last sensitivity the activation bits are chosen. Both rows are written.
+// hear of it. After the last measurement of a mixed choice the activation bits are chosen, or more
+// is measured. Both rows are written.
 absl::Status CompleteTask(const JobsContext& context, Transaction& transaction, JobRecord& job,
                           TaskRecord& task, worker::v1::TaskResult result, absl::Time now,
                           AfterCommit& after);

@@ -90,15 +90,17 @@ double QuantizeCost(const v1::QuantizationSpec& spec, const ModelConfig& config,
 }
 
 double SensitivityCost(const v1::QuantizationSpec& spec, const ModelConfig& config, int32_t block) {
-  // Every candidate but the baseline, alone and after each of the block before; the first block's
-  // task measures the baseline too.
-  const auto below = static_cast<double>(RecipeOf(spec).activation_bits.size()) - 1;
-  const double probes = below + (block > 0 ? below * below : 1);
+  // Every candidate but the baseline, alone and, where all interactions are measured, after each of
+  // the block before; the first block's task measures the baseline too.
+  const MethodRecipe recipe = RecipeOf(spec);
+  const auto below = static_cast<double>(recipe.activation_bits.size()) - 1;
+  const bool pairs = recipe.all_interactions && block > 0;
+  const double probes = below + (pairs ? below * below : 0) + (block > 0 ? 0 : 1);
   const auto after = static_cast<double>(config.num_blocks - block);
   const double tokens =
       static_cast<double>(spec.calibration().samples()) * spec.calibration().sequence_length();
-  // The block before at every width, this one for every probe, the rest for every probe's stream.
-  const double passes = (block > 0 ? below + 1 : 0) + probes + probes * after;
+  // The prefix by a block, or the block before at every width; and every probe's stream.
+  const double passes = (pairs ? below + 1 : 1) + probes * after;
   return passes * CalibrationForwardCost(spec, config) +
          probes * 2 * tokens * EmbeddingWeights(config);
 }

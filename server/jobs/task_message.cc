@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
+#include "server/jobs/activation_choice.h"
 #include "server/jobs/job_view.h"
-#include "server/jobs/method_recipe.h"
 #include "server/jobs/stored_activations.h"
 #include "server/jobs/task_names.h"
 #include "server/jobs/timestamps.h"
@@ -30,27 +30,23 @@ void SetQuantize(const TaskRecord& task, worker::v1::QuantizeBlock& message) {
 }
 
 absl::Status SetSensitivity(StoreReader& reader, const JobRecord& job,
-                            const v1::QuantizationJob& document, int32_t block,
+                            const v1::QuantizationJob& document, const TaskRecord& task,
                             worker::v1::MeasureSensitivity& message) {
-  // The last candidate is the baseline.
-  std::vector<int32_t> probed = RecipeOf(document.spec()).activation_bits;
-  const int32_t baseline = probed.back();
-  probed.pop_back();
+  const v1::MixedActivations& options = document.spec().twla().mixed_activations();
+  const int32_t baseline = *options.candidates().rbegin();
   StoredActivations activations(reader, job);
-  message.set_block(block);
-  message.set_measure_baseline(block == 0);
+  message.set_block(task.index);
+  message.set_measure_baseline(MeasuresBaseline(task));
   for (int32_t each = 0; each < document.model().blocks(); ++each) {
-    TERN_ASSIGN_OR_RETURN(std::vector<worker::v1::BlockActivations> one,
-                          activations.At(each, {baseline}));
-    *message.add_baseline() = std::move(one.front());
+    TERN_ASSIGN_OR_RETURN(*message.add_baseline(), activations.At(each, baseline));
   }
-  TERN_ASSIGN_OR_RETURN(std::vector<worker::v1::BlockActivations> own,
-                        activations.At(block, probed));
-  Move(std::move(own), *message.mutable_candidates());
-  if (block == 0) return absl::OkStatus();
-  TERN_ASSIGN_OR_RETURN(std::vector<worker::v1::BlockActivations> previous,
-                        activations.At(block - 1, probed));
-  Move(std::move(previous), *message.mutable_previous());
+  for (const BitsProbe& bits : ProbesOf(options, task)) {
+    worker::v1::MeasureSensitivity::Probe& probe = *message.add_probes();
+    TERN_ASSIGN_OR_RETURN(*probe.mutable_own(), activations.At(task.index, bits.bits));
+    if (bits.previous_bits == 0) continue;
+    TERN_ASSIGN_OR_RETURN(*probe.mutable_previous(),
+                          activations.At(task.index - 1, bits.previous_bits));
+  }
   return absl::OkStatus();
 }
 
@@ -71,7 +67,8 @@ absl::Status SetWork(StoreReader& reader, const JobRecord& job, const v1::Quanti
       SetQuantize(task, *message.mutable_quantize());
       break;
     case TaskKind::kSensitivity:
-      return SetSensitivity(reader, job, document, task.index, *message.mutable_sensitivity());
+    case TaskKind::kInteraction:
+      return SetSensitivity(reader, job, document, task, *message.mutable_sensitivity());
     case TaskKind::kAssemble:
       Move(std::move(activations), *message.mutable_assemble()->mutable_activations());
       break;

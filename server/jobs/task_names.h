@@ -15,9 +15,13 @@ inline constexpr char kAssembleTask[] = "assemble";
 inline std::string RotateTask(int32_t block) { return absl::StrCat("rotate/", block); }
 inline std::string QuantizeTask(int32_t block) { return absl::StrCat("quantize/", block); }
 inline std::string SensitivityTask(int32_t block) { return absl::StrCat("sensitivity/", block); }
+// The block's `round`th, from 1 on.
+inline std::string InteractionTask(int32_t block, int32_t round) {
+  return absl::StrCat("interaction/", block, "/", round);
+}
 inline std::string EvaluateTask(int32_t part) { return absl::StrCat("evaluate/", part); }
 
-// "scan", "rotate", "quantize", "sensitivity", "assemble", "evaluate".
+// "scan", "rotate", "quantize", "sensitivity", "interaction", "assemble", "evaluate".
 inline absl::string_view TaskKindName(TaskKind kind) {
   switch (kind) {
     case TaskKind::kScan:
@@ -28,6 +32,8 @@ inline absl::string_view TaskKindName(TaskKind kind) {
       return "quantize";
     case TaskKind::kSensitivity:
       return "sensitivity";
+    case TaskKind::kInteraction:
+      return "interaction";
     case TaskKind::kAssemble:
       return "assemble";
     case TaskKind::kEvaluate:

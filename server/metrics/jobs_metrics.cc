@@ -63,7 +63,8 @@ JobsMetrics::JobsMetrics(prometheus::Registry& registry)
                                 .Register(registry)
                                 .Add({}, kErrors)) {
   // Every series is there from the start, so that its rate is defined before the first event.
-  for (const char* kind : {"scan", "rotate", "quantize", "sensitivity", "assemble", "evaluate"}) {
+  for (const char* kind :
+       {"scan", "rotate", "quantize", "sensitivity", "interaction", "assemble", "evaluate"}) {
     for (const char* outcome : {"succeeded", "failed", "lost"}) {
       task_attempts_.Add({{"kind", kind}, {"outcome", outcome}});
     }

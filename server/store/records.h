@@ -1,6 +1,7 @@
 #ifndef TERN_SERVER_STORE_RECORDS_H_
 #define TERN_SERVER_STORE_RECORDS_H_
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -64,6 +65,7 @@ enum class TaskKind {
   kEvaluate = 3,
   kRotate = 4,
   kSensitivity = 5,
+  kInteraction = 6,
 };
 
 enum class TaskState {
@@ -72,6 +74,14 @@ enum class TaskState {
   kLeased = 3,
   kDone = 4,     // terminal
   kDropped = 5,  // terminal: failed for good, or its job ended otherwise
+};
+
+// Bits that a loss is measured at.
+struct BitsProbe {
+  int32_t previous_bits = 0;  // of the block before; 0: the baseline's
+  int32_t bits = 0;
+
+  auto operator<=>(const BitsProbe&) const = default;
 };
 
 struct TaskRecord {
@@ -84,6 +94,7 @@ struct TaskRecord {
   int32_t rank = 0;
   int32_t shard = 0, shard_first_block = 0;
   int32_t first_window = 0, windows = 0;
+  std::vector<BitsProbe> probes;  // of an interaction task
   double cost = 0;
   // What it takes at its peak of the memory of a worker that computes on CPUs, and of a GPU's. 0 =
   // not known.

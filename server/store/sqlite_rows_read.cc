@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -19,7 +20,7 @@ constexpr char kTaskColumns[] =
     "job_uid, name, job_number, kind, idx, shard, shard_first_block, first_window, windows, cost, "
     "dependents, waiting_for, state, ready_time, epoch, worker, supervisor, lease_time, "
     "lease_deadline, attempts, worker_deaths, errors, result, rank, memory_bytes, "
-    "gpu_memory_bytes";
+    "gpu_memory_bytes, probes";
 
 JobRecord ReadJob(SqliteStatement& row) {
   JobRecord job;
@@ -44,6 +45,18 @@ JobRecord ReadJob(SqliteStatement& row) {
   job.oldest_sequence = row.ReadInt();
   job.last_file_index = row.ReadInt();
   return job;
+}
+
+std::vector<BitsProbe> ReadProbes(SqliteStatement& row) {
+  std::vector<BitsProbe> probes;
+  const std::string text = row.ReadBytes();
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<absl::string_view, absl::string_view> bits = absl::StrSplit(line, ' ');
+    BitsProbe& probe = probes.emplace_back();
+    (void)absl::SimpleAtoi(bits.first, &probe.previous_bits);
+    (void)absl::SimpleAtoi(bits.second, &probe.bits);
+  }
+  return probes;
 }
 
 TaskRecord ReadTask(SqliteStatement& row) {
@@ -74,6 +87,7 @@ TaskRecord ReadTask(SqliteStatement& row) {
   task.rank = static_cast<int32_t>(row.ReadInt());
   task.memory_bytes = row.ReadInt();
   task.gpu_memory_bytes = row.ReadInt();
+  task.probes = ReadProbes(row);
   return task;
 }
 

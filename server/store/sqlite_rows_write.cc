@@ -1,4 +1,5 @@
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -6,6 +7,16 @@
 #include "server/store/sqlite_rows.h"
 
 namespace tern {
+namespace {
+
+// "4 6" a line.
+std::string ProbesText(const std::vector<BitsProbe>& probes) {
+  return absl::StrJoin(probes, "\n", [](std::string* line, const BitsProbe& probe) {
+    absl::StrAppend(line, probe.previous_bits, " ", probe.bits);
+  });
+}
+
+}  // namespace
 
 absl::Status SqliteRows::ExpectChange(absl::string_view what) const {
   if (database_.Changes() > 0) return absl::OkStatus();
@@ -93,8 +104,9 @@ absl::Status SqliteRows::InsertTask(const TaskRecord& task) {
           "INSERT INTO tasks (job_uid, name, job_number, kind, idx, shard, shard_first_block, "
           "first_window, windows, cost, dependents, waiting_for, state, ready_time, epoch, worker, "
           "supervisor, lease_time, lease_deadline, attempts, worker_deaths, errors, result, rank, "
-          "memory_bytes, gpu_memory_bytes) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+          "memory_bytes, gpu_memory_bytes, probes) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?)"));
   return statement.Text(task.job_uid)
       .Text(task.name)
       .Int(task.job_number)
@@ -121,6 +133,7 @@ absl::Status SqliteRows::InsertTask(const TaskRecord& task) {
       .Int(task.rank)
       .Int(task.memory_bytes)
       .Int(task.gpu_memory_bytes)
+      .Text(ProbesText(task.probes))
       .Run();
 }
 

@@ -131,6 +131,9 @@ CREATE INDEX tasks_ready ON tasks (job_number, rank) WHERE state = 2;
 ALTER TABLE tasks ADD COLUMN memory_bytes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN gpu_memory_bytes INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+ALTER TABLE tasks ADD COLUMN probes TEXT NOT NULL DEFAULT '';
+)sql",
 };
 constexpr int64_t kNewestSchema = std::size(kMigrations);
 

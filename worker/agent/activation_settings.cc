@@ -10,9 +10,8 @@
 #include "checkpoint/status_macros.h"
 
 namespace tern {
-namespace {
 
-absl::StatusOr<BlockActivations> SettingOf(const tern::worker::v1::BlockActivations& message) {
+absl::StatusOr<BlockActivations> ActivationsOf(const tern::worker::v1::BlockActivations& message) {
   if (std::find(kActivationBits.begin(), kActivationBits.end(), message.bits()) ==
       kActivationBits.end()) {
     return absl::InvalidArgumentError(
@@ -36,14 +35,12 @@ absl::StatusOr<BlockActivations> SettingOf(const tern::worker::v1::BlockActivati
   return setting;
 }
 
-}  // namespace
-
 absl::StatusOr<std::vector<BlockActivations>> ActivationsOf(
     const google::protobuf::RepeatedPtrField<tern::worker::v1::BlockActivations>& messages) {
   std::vector<BlockActivations> settings;
   settings.reserve(messages.size());
   for (const auto& message : messages) {
-    TERN_ASSIGN_OR_RETURN(BlockActivations setting, SettingOf(message));
+    TERN_ASSIGN_OR_RETURN(BlockActivations setting, ActivationsOf(message));
     settings.push_back(std::move(setting));
   }
   return settings;

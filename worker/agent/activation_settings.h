@@ -9,8 +9,11 @@
 
 namespace tern {
 
-// What a task says of activations, in the same order. INVALID_ARGUMENT: bits that are not one of
-// kActivationBits, or anything but one clip ratio in (0, 1] for each linear layer of a block.
+// What a task says of a block's activations. INVALID_ARGUMENT: bits that are not one of
+// kActivationBits, or anything but one clip ratio in (0, 1] for each linear layer of the block.
+absl::StatusOr<BlockActivations> ActivationsOf(const tern::worker::v1::BlockActivations& message);
+
+// Of several blocks, in the same order.
 absl::StatusOr<std::vector<BlockActivations>> ActivationsOf(
     const google::protobuf::RepeatedPtrField<tern::worker::v1::BlockActivations>& messages);
 

@@ -23,9 +23,13 @@ using tern::worker::v1::TaskResult;
 absl::StatusOr<SensitivityProbes> ProbesOf(const tern::worker::v1::MeasureSensitivity& message) {
   SensitivityProbes probes;
   probes.block = message.block();
-  TERN_ASSIGN_OR_RETURN(probes.candidates, ActivationsOf(message.candidates()));
-  TERN_ASSIGN_OR_RETURN(probes.previous, ActivationsOf(message.previous()));
   probes.baseline = message.measure_baseline();
+  for (const auto& asked : message.probes()) {
+    SensitivityProbes::Probe& probe = probes.probes.emplace_back();
+    TERN_ASSIGN_OR_RETURN(probe.own, ActivationsOf(asked.own()));
+    if (!asked.has_previous()) continue;
+    TERN_ASSIGN_OR_RETURN(probe.previous, ActivationsOf(asked.previous()));
+  }
   return probes;
 }
 

@@ -19,7 +19,7 @@ int64_t StateBytes(const ModelConfig& config, int64_t tokens) {
 
 // One forward pass: what block i - 1 and block i depart from the baseline by, if at all.
 struct Stream {
-  const BlockActivations* previous;
+  const BlockActivations* previous;  // null: nothing
   const BlockActivations* own;
   int64_t leader;   // the first stream of the same `previous`: they are one up to block i
   Tensor h;         // of the pass
@@ -40,13 +40,12 @@ class Measurement {
 
   absl::StatusOr<Sensitivity> Run() {
     TERN_RETURN_IF_ERROR(CheckWindows(windows_));
-    if (probes_.block < 0 || probes_.block >= config().num_blocks ||
-        (probes_.block == 0 && !probes_.previous.empty())) {
+    MakeStreams();
+    if (FirstBlock() < 0 || probes_.block >= config().num_blocks) {
       return absl::InvalidArgumentError(absl::StrCat("sensitivity of block ", probes_.block, " of ",
                                                      config().num_blocks,
                                                      ", or of one before it: there is none"));
     }
-    MakeStreams();
     if (streams_.empty()) return Result();
     if (!HasStatesOfTheWindows()) state_ = SensitivityState();
     if (state_.prefix.next_block > FirstBlock()) state_.prefix = CalibrationState();
@@ -77,22 +76,26 @@ class Measurement {
   }
 
   // The first block that is not at the baseline in every stream.
-  int64_t FirstBlock() const { return std::max<int64_t>(0, probes_.block - 1); }
+  int64_t FirstBlock() const {
+    const bool pairs = std::any_of(streams_.begin(), streams_.end(),
+                                   [](const Stream& stream) { return stream.previous != nullptr; });
+    return pairs ? probes_.block - 1 : probes_.block;
+  }
 
-  // The baseline where it is asked for, the candidates, and the pairs.
   void MakeStreams() {
-    if (probes_.baseline) {
-      streams_.push_back({.previous = nullptr, .own = nullptr, .leader = 0, .h = {}});
+    if (probes_.baseline) AddStream(nullptr, nullptr);
+    for (const SensitivityProbes::Probe& probe : probes_.probes) {
+      AddStream(probe.previous.has_value() ? &*probe.previous : nullptr, &probe.own);
     }
-    for (const BlockActivations& own : probes_.candidates) {
-      streams_.push_back({.previous = nullptr, .own = &own, .leader = 0, .h = {}});
-    }
-    for (const BlockActivations& previous : probes_.previous) {
-      const int64_t leader = StreamCount();
-      for (const BlockActivations& own : probes_.candidates) {
-        streams_.push_back({.previous = &previous, .own = &own, .leader = leader, .h = {}});
-      }
-    }
+  }
+
+  void AddStream(const BlockActivations* previous, const BlockActivations* own) {
+    const auto same = [&](const Stream& stream) {
+      if (previous == nullptr || stream.previous == nullptr) return previous == stream.previous;
+      return *previous == *stream.previous;
+    };
+    const auto leader = std::find_if(streams_.begin(), streams_.end(), same) - streams_.begin();
+    streams_.push_back({.previous = previous, .own = own, .leader = leader, .h = {}});
   }
 
   bool IsLeader(int64_t stream) const { return streams_[stream].leader == stream; }
@@ -140,7 +143,7 @@ class Measurement {
       streams_[i].h = hidden_.Rows(i * rows, rows);
       if (IsLeader(i)) TERN_RETURN_IF_ERROR(backend_.Copy(before, streams_[i].h));
     }
-    if (probes_.block > 0) TERN_RETURN_IF_ERROR(RunPreviousBlock());
+    if (FirstBlock() < probes_.block) TERN_RETURN_IF_ERROR(RunPreviousBlock());
     const bool last_pass = first_window + windows == windows_.count();
     const auto after = [&](int64_t block) -> std::optional<int64_t> {
       if (block + 1 < config().num_blocks) return block + 1;

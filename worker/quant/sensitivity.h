@@ -16,12 +16,15 @@
 
 namespace tern {
 
-// What ILA-AMP asks of a block i: the loss with the block at each of `candidates`, and with blocks
-// i - 1 and i at each pair of `previous` and `candidates`, all other blocks at the baseline.
+// What ILA-AMP asks of a block i: losses with the block, or blocks i - 1 and i, at fewer bits, all
+// other blocks at the baseline.
 struct SensitivityProbes {
+  struct Probe {
+    BlockActivations own;                      // of block i
+    std::optional<BlockActivations> previous;  // of block i - 1; unset: at the baseline
+  };
   int64_t block = 0;
-  std::vector<BlockActivations> candidates;
-  std::vector<BlockActivations> previous;  // empty: no pairs, as for block 0
+  std::vector<Probe> probes;
   // Whether the loss with all blocks at the baseline is asked for too: it is the same for every i.
   bool baseline = false;
 };
@@ -35,13 +38,13 @@ struct Sensitivity {
   };
   int64_t tokens = 0;
   std::optional<double> baseline_loss;  // where asked for
-  std::vector<Probe> probes;  // the candidates, then the pairs, in the order they were asked for
+  std::vector<Probe> probes;            // in the order they were asked for
 };
 
 // Where hidden states lie, how many at a time, and what is kept.
 struct SensitivityMemory {
   // Windows are taken in passes of as many as keep the states of all probes within this (at least
-  // one window a pass); each pass reads every block from block i - 1 on once.
+  // one window a pass); each pass reads every block from the first that a probe changes on once.
   int64_t probe_bytes = int64_t{512} << 20;
   bool prefix_on_host = false;  // where the device's own memory has no room for it
   // The weights of as many of the last blocks, which most measurements ask for, stay in memory.
@@ -76,9 +79,9 @@ struct SensitivityState {
 // `baseline` gives the quantized blocks in low-bit form (QuantizedWeights with activations), with
 // the activations that all probes are compared with.
 //
-// `state` is what an earlier measurement has left, or empty. Its prefix is brought to the block
-// before `probes.block`, from where it stands or, where that is too far, anew. Where its windows
-// are of another shape, nothing of it is used.
+// `state` is what an earlier measurement has left, or empty. Its prefix is brought to the first
+// block that a probe changes, from where it stands or, where that is too far, anew. Where its
+// windows are of another shape, nothing of it is used.
 //
 // The bits of a loss depend neither on the state nor on the memory; on the CPU they are those of
 // Evaluate with the same activations.

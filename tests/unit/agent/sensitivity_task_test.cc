@@ -95,9 +95,13 @@ class SensitivityTaskTest : public testing::Test {
     message.set_block(block);
     message.set_measure_baseline(block == 0);
     for (int each = 0; each < kBlocks; ++each) SetActivations(each, 8, *message.add_baseline());
-    for (const int bits : {2, 4}) {
-      SetActivations(block, bits, *message.add_candidates());
-      if (block > 0) SetActivations(block - 1, bits, *message.add_previous());
+    for (const int previous : {0, 2, 4}) {
+      if (block == 0 && previous != 0) break;
+      for (const int bits : {2, 4}) {
+        MeasureSensitivity::Probe& probe = *message.add_probes();
+        SetActivations(block, bits, *probe.mutable_own());
+        if (previous != 0) SetActivations(block - 1, previous, *probe.mutable_previous());
+      }
     }
     return task;
   }
@@ -128,7 +132,7 @@ class SensitivityTaskTest : public testing::Test {
   std::unique_ptr<JobTaskRunner> runner_;
 };
 
-TEST_F(SensitivityTaskTest, EveryCandidateAndEveryPairIsProbed) {
+TEST_F(SensitivityTaskTest, EveryProbeIsMeasured) {
   const double baseline = Measure(0).baseline_loss();
   for (const int block : {0, 2}) {
     const SensitivityResult result = Measure(block);

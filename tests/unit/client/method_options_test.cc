@@ -137,11 +137,13 @@ TEST(MethodOptionsTest, AutoActivationBitsAreMixedOnes) {
   EXPECT_EQ(plain.activation_bits(), 0);
   EXPECT_FALSE(plain.mixed_activations().has_average_bits());
 
-  const v1::TwlaMethod method = SetTwla({"average_activation_bits=4.5", "activation_bits=auto",
-                                         "activation_candidates=2,4,8", "beta=0"});
+  const v1::TwlaMethod method =
+      SetTwla({"average_activation_bits=4.5", "activation_bits=auto", "activation_candidates=2,4,8",
+               "beta=0", "interactions=all"});
   EXPECT_EQ(method.mixed_activations().average_bits(), 4.5);
   EXPECT_THAT(method.mixed_activations().candidates(), ElementsAre(2, 4, 8));
   EXPECT_TRUE(method.mixed_activations().has_beta());
+  EXPECT_EQ(method.mixed_activations().interactions(), v1::MixedActivations::INTERACTIONS_ALL);
 }
 
 TEST(MethodOptionsTest, AJobsMethodIsShownAsItIsSet) {
@@ -199,7 +201,7 @@ TEST(MethodOptionsTest, EveryOptionHasItsDefaultInTheHelp) {
     }
     if (absl::StrContains(line, "Default: ")) ++defaults;
   }
-  EXPECT_EQ(keys, 7 + 16);
+  EXPECT_EQ(keys, 7 + 17);
   EXPECT_EQ(defaults, keys);
 }
 

@@ -172,12 +172,11 @@ worker::v1::SensitivityResult Sensitivity(const worker::v1::MeasureSensitivity& 
     probe.set_loss(120 + 60 * loss);
   };
   const auto rise = [](int32_t block, int32_t bits) { return (8 - bits) * (1 + block) * 0.125; };
-  for (const auto& own : task.candidates()) {
-    add(0, own.bits(), rise(task.block(), own.bits()));
-    for (const auto& previous : task.previous()) {
-      add(previous.bits(), own.bits(),
-          rise(task.block(), own.bits()) + rise(task.block() - 1, previous.bits()) + 0.25);
-    }
+  for (const auto& probe : task.probes()) {
+    const double alone = rise(task.block(), probe.own().bits());
+    const double together =
+        probe.has_previous() ? rise(task.block() - 1, probe.previous().bits()) + 0.25 : 0;
+    add(probe.previous().bits(), probe.own().bits(), alone + together);
   }
   return result;
 }

@@ -76,6 +76,10 @@ TEST(MethodValidationTest, EveryOptionOfTwlaHasItsRange) {
       {"mixed_activations.beta", [](TwlaMethod& m) { Mixed(m, {}).set_beta(-0.1); }},
       {"mixed_activations.beta", [](TwlaMethod& m) { Mixed(m, {}).set_beta(11); }},
       {"mixed_activations.beta", [](TwlaMethod& m) { Mixed(m, {}).set_beta(kNan); }},
+      {"mixed_activations.interactions",
+       [](TwlaMethod& m) {
+         Mixed(m, {}).set_interactions(static_cast<v1::MixedActivations::Interactions>(7));
+       }},
   };
   for (const auto& [field, change] : faults) {
     const absl::Status status = Validate(change);
@@ -198,6 +202,7 @@ TEST(MethodValidationTest, MixedDefaultsAreFilledInAndCandidatesSorted) {
   EXPECT_EQ(method.activation_bits(), 0);
   EXPECT_EQ(method.mixed_activations().average_bits(), 4);
   EXPECT_EQ(method.mixed_activations().beta(), 0.5);
+  EXPECT_EQ(method.mixed_activations().interactions(), v1::MixedActivations::INTERACTIONS_NEEDED);
   EXPECT_THAT(method.mixed_activations().candidates(), ElementsAre(2, 4, 6, 8));
   const TwlaMethod other = Resolved([](TwlaMethod& m) { Mixed(m, {8, 2, 4}).set_beta(0); });
   EXPECT_THAT(other.mixed_activations().candidates(), ElementsAre(2, 4, 8));

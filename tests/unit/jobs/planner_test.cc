@@ -202,6 +202,10 @@ TEST(PlannerTest, LearningARotationCostsMoreThanDrawingOne) {
   EXPECT_LT(Plan(spec, 4)["rotate/0"].cost, learned["rotate/0"].cost / 10);
   // The blocks behind the probed ones are run for every probe.
   EXPECT_GT(learned["sensitivity/1"].cost, learned["sensitivity/3"].cost);
+  // Without the pairs of candidates a quarter of the probes is left.
+  spec.mutable_twla()->mutable_mixed_activations()->set_interactions(
+      v1::MixedActivations::INTERACTIONS_NEEDED);
+  EXPECT_LT(Plan(spec, 4)["sensitivity/1"].cost, learned["sensitivity/1"].cost / 3);
 }
 
 TEST(PlannerTest, WhatATaskWaitsForIsHowManyNameIt) {

@@ -97,12 +97,18 @@ class SensitivityTest : public testing::Test {
   }
 
   static SensitivityProbes ProbesOf(int64_t block) {
-    SensitivityProbes probes = {
-        .block = block, .candidates = {}, .previous = {}, .baseline = block == 0};
-    for (const int bits : {2, 4}) {
-      probes.candidates.push_back(At(block, bits));
-      if (block > 0) probes.previous.push_back(At(block - 1, bits));
+    SensitivityProbes probes = SingleProbesOf(block);
+    if (block == 0) return probes;
+    for (const int previous : {2, 4}) {
+      for (const int own : {2, 4}) {
+        probes.probes.push_back({.own = At(block, own), .previous = At(block - 1, previous)});
+      }
     }
+    return probes;
+  }
+  static SensitivityProbes SingleProbesOf(int64_t block) {
+    SensitivityProbes probes = {.block = block, .probes = {}, .baseline = block == 0};
+    for (const int bits : {2, 4}) probes.probes.push_back({.own = At(block, bits), .previous = {}});
     return probes;
   }
 
@@ -192,12 +198,43 @@ TEST_F(SensitivityTest, WithNothingToMeasureNoBlockIsRead) {
   EXPECT_TRUE(loaded_.empty());
 }
 
-TEST_F(SensitivityTest, CandidatesComeFirstThenAllPairs) {
-  std::vector<std::pair<int, int>> order;
-  for (const auto& probe : MeasureAnew(1).probes)
-    order.emplace_back(probe.previous_bits, probe.bits);
-  EXPECT_EQ(order,
-            (std::vector<std::pair<int, int>>{{0, 2}, {0, 4}, {2, 2}, {2, 4}, {4, 2}, {4, 4}}));
+TEST_F(SensitivityTest, AnyProbesInAnyOrderHaveTheSameLosses) {
+  std::map<std::pair<int, int>, double> losses;
+  for (const auto& probe : MeasureAnew(1).probes) {
+    losses[{probe.previous_bits, probe.bits}] = probe.loss;
+  }
+  SensitivityProbes some = {.block = 1, .probes = {}};
+  const std::vector<std::pair<int, int>> order = {{4, 2}, {0, 4}, {2, 2}, {4, 4}};
+  for (const auto& [previous, own] : order) {
+    auto& probe = some.probes.emplace_back();
+    probe.own = At(1, own);
+    if (previous != 0) probe.previous = At(0, previous);
+  }
+  SensitivityState state;
+  const auto measured = MeasureSensitivity(*backend_, *baseline_, windows_, some, {}, state);
+  ASSERT_TRUE(measured.ok()) << measured.status();
+  ASSERT_EQ(measured->probes.size(), order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    const auto& probe = measured->probes[i];
+    EXPECT_EQ(std::pair(probe.previous_bits, probe.bits), order[i]);
+    ExpectSame(probe.loss, losses.at(order[i]));
+  }
+}
+
+TEST_F(SensitivityTest, SingleBlocksStartFromTheirOwnPrefix) {
+  SensitivityState state;
+  loaded_.clear();
+  const auto single =
+      MeasureSensitivity(*backend_, *baseline_, windows_, SingleProbesOf(3), {}, state);
+  ASSERT_TRUE(single.ok()) << single.status();
+  EXPECT_EQ(state.prefix.next_block, 3);
+  std::vector<int64_t> once(config_.num_blocks);
+  std::iota(once.begin(), once.end(), 0);
+  EXPECT_EQ(loaded_, once);
+  const Sensitivity with_pairs = MeasureAnew(3);
+  for (size_t i = 0; i < single->probes.size(); ++i) {
+    ExpectSame(single->probes[i].loss, with_pairs.probes[i].loss);
+  }
 }
 
 TEST_F(SensitivityTest, APrefixThatIsKeptAdvancedOrMadeAnewGivesTheSameBits) {
@@ -304,7 +341,7 @@ TEST_F(SensitivityTest, CancellingEndsItWhereverItIs) {
 
 TEST_F(SensitivityTest, BlocksThatTheModelDoesNotHaveAreRefused) {
   SensitivityProbes before_the_first = ProbesOf(0);
-  before_the_first.previous = {At(0, 4)};
+  before_the_first.probes.front().previous = At(0, 4);
   for (const SensitivityProbes& probes :
        {ProbesOf(-1), ProbesOf(config_.num_blocks), before_the_first}) {
     SensitivityState state;

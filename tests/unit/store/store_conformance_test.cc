@@ -264,6 +264,7 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   task.memory_bytes = int64_t{1} << 40;
   task.gpu_memory_bytes = int64_t{1} << 39;
   task.dependents = {"assemble", "evaluate/0"};
+  task.probes = {{.previous_bits = 4, .bits = 2}, {.previous_bits = 0, .bits = 6}};
   task.waiting_for = 1;
   Write([&](Transaction& transaction) { return transaction.InsertTask(task); });
   task.state = TaskState::kLeased;
@@ -292,6 +293,7 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
   EXPECT_EQ(read->memory_bytes, int64_t{1} << 40);
   EXPECT_EQ(read->gpu_memory_bytes, int64_t{1} << 39);
   EXPECT_THAT(read->dependents, ElementsAre("assemble", "evaluate/0"));
+  EXPECT_EQ(read->probes, task.probes);
   EXPECT_EQ(read->waiting_for, 0);
   EXPECT_EQ(read->state, TaskState::kLeased);
   EXPECT_EQ(read->ready_time, At(1));
@@ -308,9 +310,9 @@ TEST_P(StoreConformanceTest, ATaskIsReadBackAsItWasWritten) {
 
 TEST_P(StoreConformanceTest, EveryKindOfTaskIsReadBack) {
   const JobRecord job = AddJob("u1", "one");
-  const std::vector<TaskKind> kinds = {TaskKind::kScan,     TaskKind::kQuantize,
-                                       TaskKind::kAssemble, TaskKind::kEvaluate,
-                                       TaskKind::kRotate,   TaskKind::kSensitivity};
+  const std::vector<TaskKind> kinds = {
+      TaskKind::kScan,   TaskKind::kQuantize,    TaskKind::kAssemble,   TaskKind::kEvaluate,
+      TaskKind::kRotate, TaskKind::kSensitivity, TaskKind::kInteraction};
   Write([&](Transaction& transaction) -> absl::Status {
     for (size_t i = 0; i < kinds.size(); ++i) {
       // The other way round: the order is that of the ranks.
