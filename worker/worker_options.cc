@@ -12,6 +12,7 @@
 #include "checkpoint/status_macros.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "proto/service/program_flags.h"
+#include "proto/service/server_address.h"
 
 ABSL_FLAG(std::string, device, "cpu",
           "What to compute on: cpu, cuda:N, or auto for cuda:0 where there is one and else cpu.");
@@ -109,6 +110,7 @@ absl::Status ReadServing(WorkerOptions& options) {
   if (FindInvalidUtf8(options.supervisor).has_value()) {
     return absl::InvalidArgumentError("--supervisor: must be UTF-8");
   }
+  TERN_RETURN_IF_ERROR(CheckServerAddress("--server", options.server));
   if (options.memory_bytes < 0) return absl::InvalidArgumentError("--memory: must not be negative");
   TERN_RETURN_IF_ERROR(CheckDrainTimeout(options.drain_timeout));
   options.log_level = absl::GetFlag(FLAGS_log_level);

@@ -36,6 +36,7 @@ TEST(WorkerProgramTest, ABadCommandLineIsOneLineAndExitCodeTwo) {
   const std::string text = DataPath("sampled.txt");
   for (const auto& [arguments, named] : std::initializer_list<std::pair<std::string, std::string>>{
            {"", "--server: must name"},
+           {"--server=a", "--server: \"a\" is not HOST:PORT"},
            {"--server=a:1 --sever=b:1", "unknown flag --sever"},
            {"--server=a:1 --text=" + text, "--text: goes with tern-worker evaluate DIR"},
            {"--server=a:1 --threads=-1", "--threads: -1"},
