@@ -29,6 +29,12 @@ bool FindDetail(const absl::Status& status, Detail* detail) {
   return false;
 }
 
+// The key of `--set` behind a field of the request; empty when there is none.
+std::string SetKeyOf(absl::string_view field) {
+  absl::string_view path = field.substr(0, field.find('['));
+  return absl::ConsumePrefix(&path, "quantization_job.spec.") ? MethodKeyOf(path) : "";
+}
+
 // The flag of `tern submit` behind a field of the request; empty when there is none.
 std::string FlagOf(absl::string_view field) {
   static const auto& flags = *new std::map<std::string, std::string>{
@@ -53,9 +59,7 @@ std::string FlagOf(absl::string_view field) {
   };
   const std::string plain(field.substr(0, field.find('[')));
   if (const auto found = flags.find(plain); found != flags.end()) return found->second;
-  absl::string_view path = plain;
-  if (!absl::ConsumePrefix(&path, "quantization_job.spec.")) return "";
-  const std::string key = MethodKeyOf(path);
+  const std::string key = SetKeyOf(plain);
   return key.empty() ? "" : absl::StrCat("--set ", key);
 }
 
@@ -87,7 +91,8 @@ std::string ErrorText(const absl::Status& status) {
     if (absl::StrContains(message, fault.field)) {
       message = absl::StrReplaceAll(message, {{fault.field, name}});
     } else {
-      absl::StrAppend(&further, "  ", Printable(name), ": ", Printable(fault.description), "\n");
+      const std::string text = is_option ? InSetWords(fault.description) : fault.description;
+      absl::StrAppend(&further, "  ", Printable(name), ": ", Printable(text), "\n");
     }
   }
   return absl::StrCat("tern: ", Printable(message), "\n", further);
@@ -96,8 +101,10 @@ std::string ErrorText(const absl::Status& status) {
 std::string ErrorJson(const absl::Status& status, ExitCode exit_code) {
   nlohmann::ordered_json fields = nlohmann::ordered_json::array();
   for (const FieldFault& fault : FieldFaults(status)) {
+    const bool is_option = !SetKeyOf(fault.field).empty();
     fields.push_back({{"field", fault.field}, {"description", fault.description}});
   }
+      if (is_option) message = InSetWords(message);
   const nlohmann::ordered_json json = {
       {"error",
        {{"code", StatusCodeName(status.code())},
