@@ -75,6 +75,18 @@ std::vector<FieldFault> FieldFaults(const absl::Status& status) {
   return faults;
 }
 
+absl::Status WithFieldFaults(const absl::Status& status, const std::vector<FieldFault>& faults) {
+  google::rpc::BadRequest bad_request;
+  for (const FieldFault& fault : faults) {
+    google::rpc::BadRequest::FieldViolation& violation = *bad_request.add_field_violations();
+    violation.set_field(fault.field);
+    violation.set_description(fault.description);
+  }
+  google::rpc::Status proto = ToProto(status);
+  proto.add_details()->PackFrom(bad_request);
+  return FromProto(proto);
+}
+
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status) {
   google::rpc::ErrorInfo info;
   if (!FindDetail(status, &info)) return {};
@@ -88,8 +100,10 @@ std::string ErrorText(const absl::Status& status) {
   for (const FieldFault& fault : FieldFaults(status)) {
     const std::string flag = FlagOf(fault.field);
     const std::string& name = flag.empty() ? fault.field : flag;
+    const bool is_option = !SetKeyOf(fault.field).empty();
     if (absl::StrContains(message, fault.field)) {
       message = absl::StrReplaceAll(message, {{fault.field, name}});
+      if (is_option) message = InSetWords(message);
     } else {
       const std::string text = is_option ? InSetWords(fault.description) : fault.description;
       absl::StrAppend(&further, "  ", Printable(name), ": ", Printable(text), "\n");
@@ -101,10 +115,8 @@ std::string ErrorText(const absl::Status& status) {
 std::string ErrorJson(const absl::Status& status, ExitCode exit_code) {
   nlohmann::ordered_json fields = nlohmann::ordered_json::array();
   for (const FieldFault& fault : FieldFaults(status)) {
-    const bool is_option = !SetKeyOf(fault.field).empty();
     fields.push_back({{"field", fault.field}, {"description", fault.description}});
   }
-      if (is_option) message = InSetWords(message);
   const nlohmann::ordered_json json = {
       {"error",
        {{"code", StatusCodeName(status.code())},

@@ -19,6 +19,9 @@ struct FieldFault {
 // google.rpc.BadRequest of a status that came from the server; empty when there is none.
 std::vector<FieldFault> FieldFaults(const absl::Status& status);
 
+// A status of this program's own that FieldFaults tells of the same.
+absl::Status WithFieldFaults(const absl::Status& status, const std::vector<FieldFault>& faults);
+
 // google.rpc.ErrorInfo.metadata of such a status.
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
 
