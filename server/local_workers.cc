@@ -34,7 +34,7 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
       [server = LocalAddress(options.listen, api.port()), threads = options.worker_threads,
        drain = std::max(absl::ZeroDuration(), options.drain_timeout - kWorkerHeadStart),
        metrics_base = options.local_worker_metrics_base, on_cuda = options.worker_device == "cuda",
-       device_memory = options.worker_device_memory,
+       memory = options.worker_memory, device_memory = options.worker_device_memory,
        log_level = AbslUnparseFlag(options.log_level)](int slot) {
         const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
         std::vector<std::string> arguments = {
@@ -48,6 +48,7 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
         return arguments;
       };
   workers.ended = [&api](absl::string_view instance) {
+        if (memory > 0) arguments.push_back(absl::StrCat("--memory=", memory));
     if (const absl::Status ended = api.EndWorker(instance); !ended.ok()) {
       Log(LogLevel::kError, "the lease of an ended worker has to run out",
           {{"error", ended.ToString()}});

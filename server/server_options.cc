@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/process_memory.h"
 #include "proto/service/program_flags.h"
 #include "server/supervisor/worker_devices.h"
 
@@ -39,6 +40,9 @@ ABSL_FLAG(int32_t, worker_threads, 0,
 ABSL_FLAG(std::string, worker_device, "cpu",
           "What local workers compute on where their number is given: cpu, or cuda: local worker "
           "number i on cuda:i.");
+ABSL_FLAG(int64_t, worker_memory, 0,
+          "Memory that each local worker on the CPU may use, in bytes, as the server counts on; 0 "
+          "shares what the machine or the control group has among them.");
 ABSL_FLAG(int64_t, worker_device_memory, 0,
           "CUDA memory that each local worker may take, in bytes; 0: all the device has.");
 ABSL_FLAG(std::string, worker_binary, "",
@@ -137,7 +141,16 @@ absl::Status ReadLocalWorkers(ServerOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status ReadDeviceMemory(ServerOptions& options) {
+absl::Status ReadWorkerMemory(ServerOptions& options) {
+  options.worker_memory = absl::GetFlag(FLAGS_worker_memory);
+  if (options.worker_memory < 0) {
+    return absl::InvalidArgumentError("--worker-memory: must not be negative");
+  }
+  if (options.worker_memory > 0 && options.worker_device != "cpu") {
+    return absl::InvalidArgumentError(
+        "--worker-memory: goes with workers on the CPU; for CUDA devices there is "
+        "--worker-device-memory");
+  }
   options.worker_device_memory = absl::GetFlag(FLAGS_worker_device_memory);
   if (options.worker_device_memory < 0) {
     return absl::InvalidArgumentError("--worker-device-memory: must not be negative");
@@ -189,6 +202,18 @@ bool IsLoopback(absl::string_view host) {
 }
 
 absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* argv) {
+// What is not set of local workers is their share of this machine.
+void ShareMachine(ServerOptions& options) {
+  if (options.local_workers == 0) return;
+  if (options.worker_threads == 0) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    options.worker_threads = std::max(1, cores / options.local_workers);
+  }
+  if (options.worker_memory == 0 && options.worker_device == "cpu") {
+    options.worker_memory = MemoryLimitBytes() / options.local_workers;
+  }
+}
+
   TERN_RETURN_IF_ERROR(ParseProgramFlags(
       argc, argv, "serves quantization jobs over gRPC and hands them to workers"));
   ServerOptions options;
@@ -209,14 +234,11 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   TERN_RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   TERN_RETURN_IF_ERROR(CheckAddress("metrics", options.metrics));
   TERN_RETURN_IF_ERROR(ReadLocalWorkers(options));
-  TERN_RETURN_IF_ERROR(ReadDeviceMemory(options));
+  TERN_RETURN_IF_ERROR(ReadWorkerMemory(options));
   TERN_RETURN_IF_ERROR(CheckRanges(options));
   TERN_ASSIGN_OR_RETURN(options.input_roots,
                         ParseInputRoots(absl::GetFlag(FLAGS_input_roots), options.listen));
-  if (options.worker_threads == 0 && options.local_workers > 0) {
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    options.worker_threads = std::max(1, cores / options.local_workers);
-  }
+  ShareMachine(options);
   TERN_RETURN_IF_ERROR(ResolveLocalMetrics(options));
   return options;
 }

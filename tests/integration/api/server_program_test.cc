@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,7 +18,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "proto/service/process_memory.h"
 #include "server/data_folder.h"
 #include "server/server_options.h"
 #include "server/supervisor/child_process.h"
@@ -185,7 +188,7 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
                         << "\nwhile :; do sleep 0.01; done\n";
   chmod(worker.c_str(), 0755);
   const auto server =
-      Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 ",
+      Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 --worker-memory=5000 ",
                          "--drain-timeout=30s --log-level=warning --worker-binary=", worker));
   const std::string address = AwaitPorts().at("listen");
   while (!absl::StrContains(ReadAll(folder_.File("log")), "\n")) {
@@ -196,7 +199,8 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
   const std::string log = ReadAll(folder_.File("log"));
   EXPECT_TRUE(absl::StartsWith(
       log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --device=cpu --threads=3 ",
-                        "--drain-timeout=27s --log-level=warning --supervisor=")))
+                        "--drain-timeout=27s --log-level=warning --memory=5000 ",
+                        "--supervisor=")))
       << log;
   EXPECT_TRUE(absl::EndsWith(log, "drained\n")) << log;
 }
@@ -236,3 +240,38 @@ TEST(ServerOptionsTest, LoopbackAddressesAreKnown) {
 
 }  // namespace
 }  // namespace tern
+TEST_F(ServerProgramTest, LocalWorkersShareTheMemory) {
+  const std::string worker = folder_.File("worker.sh");
+  std::ofstream(worker) << "#!/bin/sh\necho \"$@\" >>" << folder_.File("log")
+                        << "\nexec sleep 1000\n";
+  chmod(worker.c_str(), 0755);
+  const auto server = Start(
+      absl::StrCat(Serving(), " --local-workers=3 --drain-timeout=0s --worker-binary=", worker));
+  const auto lines = [&] {
+    const std::string log = ReadAll(folder_.File("log"));
+    return std::count(log.begin(), log.end(), '\n');
+  };
+  const absl::Time limit = absl::Now() + absl::Seconds(60);
+  while (lines() < 3 && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(10));
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait().ToString(), "exit code 0");
+  const std::string share = absl::StrCat(" --memory=", MemoryLimitBytes() / 3, " ");
+  const std::string log = ReadAll(folder_.File("log"));
+  const std::vector<std::string> shared = absl::StrSplit(log, share);
+  EXPECT_EQ(shared.size(), 4U) << log;
+}
+
+TEST_F(ServerProgramTest, MemoryOfLocalWorkersIsThatOfTheirDevice) {
+  EXPECT_EQ(Start("--data=x --worker-memory=-1")->Wait().exit_code, 2);
+  EXPECT_EQ(Output(), "tern-server: --worker-memory: must not be negative\n");
+  const std::string worker = folder_.File("worker.sh");
+  std::ofstream(worker) << "#!/bin/sh\necho 1\n";
+  chmod(worker.c_str(), 0755);
+  EXPECT_EQ(Start(absl::StrCat("--data=x --local-workers=1 --worker-device=cuda ",
+                               "--worker-memory=5 --worker-binary=", worker))
+                ->Wait()
+                .exit_code,
+            2);
+  EXPECT_TRUE(absl::StrContains(Output(), "there is --worker-device-memory")) << Output();
+}
+
