@@ -27,6 +27,10 @@ std::string LocalAddress(const std::string& listen, int port) {
 
 std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiServer& api) {
   if (options.local_workers == 0) return nullptr;
+  if (!options.no_cuda.empty()) {
+    Log(LogLevel::kInfo, "no CUDA device; the local worker computes on the CPU",
+        {{"reason", options.no_cuda}});
+  }
   Supervisor::Options workers;
   workers.binary = options.worker_binary;
   workers.workers = options.local_workers;
@@ -44,11 +48,11 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
             absl::StrCat("--threads=", threads),
             absl::StrCat("--drain-timeout=", absl::FormatDuration(drain)),
             absl::StrCat("--log-level=", log_level)};
+        if (memory > 0) arguments.push_back(absl::StrCat("--memory=", memory));
         if (device_memory > 0) arguments.push_back(absl::StrCat("--device-memory=", device_memory));
         return arguments;
       };
   workers.ended = [&api](absl::string_view instance) {
-        if (memory > 0) arguments.push_back(absl::StrCat("--memory=", memory));
     if (const absl::Status ended = api.EndWorker(instance); !ended.ok()) {
       Log(LogLevel::kError, "the lease of an ended worker has to run out",
           {{"error", ended.ToString()}});

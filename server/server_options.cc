@@ -111,6 +111,19 @@ absl::StatusOr<std::string> FindWorkerBinary(const ServerOptions& options, bool 
   return path;
 }
 
+// Whether so many workers find a device each; 0: as many as there are devices.
+absl::Status CheckCudaDevices(const CudaDevices& devices, int workers) {
+  if (devices.count == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worker-device: cuda, but the worker sees no CUDA device",
+                     devices.said.empty() ? "" : ": ", devices.said));
+  }
+  if (workers <= devices.count) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--local-workers: ", workers, " workers on CUDA, one a device, but the worker sees ",
+      devices.count, "; give at most so many, or auto"));
+}
+
 // Their number and device; options.worker_binary is known after this.
 absl::Status ReadLocalWorkers(ServerOptions& options) {
   const std::string wanted = absl::GetFlag(FLAGS_local_workers);
@@ -127,17 +140,20 @@ absl::Status ReadLocalWorkers(ServerOptions& options) {
   }
   TERN_ASSIGN_OR_RETURN(options.worker_binary,
                         FindWorkerBinary(options, automatic || options.local_workers > 0));
-  if (!automatic) return absl::OkStatus();
-  const absl::StatusOr<int> devices = CountCudaDevicesOf(options.worker_binary);
+  // Without a device those that are asked for would end at once, each for itself.
+  const bool on_cuda = device == "cuda" && (automatic || options.local_workers > 0);
+  if (!automatic && !on_cuda) return absl::OkStatus();
+  const absl::StatusOr<CudaDevices> devices = CountCudaDevicesOf(options.worker_binary);
   if (!devices.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--local-workers: auto: ", devices.status().message()));
+        absl::StrCat(automatic ? "--local-workers: auto: " : "--worker-device: cuda: ",
+                     devices.status().message()));
   }
-  if (device == "cuda" && *devices == 0) {
-    return absl::InvalidArgumentError("--worker-device: cuda, but the worker sees no CUDA device");
-  }
-  options.worker_device = *devices > 0 ? "cuda" : "cpu";
-  options.local_workers = std::max(1, *devices);
+  if (on_cuda) TERN_RETURN_IF_ERROR(CheckCudaDevices(*devices, options.local_workers));
+  if (!automatic) return absl::OkStatus();
+  options.worker_device = devices->count > 0 ? "cuda" : "cpu";
+  if (devices->count == 0) options.no_cuda = devices->said.empty() ? "none seen" : devices->said;
+  options.local_workers = std::max(1, devices->count);
   return absl::OkStatus();
 }
 
@@ -186,6 +202,18 @@ absl::Status ResolveLocalMetrics(ServerOptions& options) {
                    last, ", past 65535; choose a lower one, or 0 for any free ports"));
 }
 
+// What is not set of local workers is their share of this machine.
+void ShareMachine(ServerOptions& options) {
+  if (options.local_workers == 0) return;
+  if (options.worker_threads == 0) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    options.worker_threads = std::max(1, cores / options.local_workers);
+  }
+  if (options.worker_memory == 0 && options.worker_device == "cpu") {
+    options.worker_memory = MemoryLimitBytes() / options.local_workers;
+  }
+}
+
 }  // namespace
 
 std::string HostOf(absl::string_view address) {
@@ -202,18 +230,6 @@ bool IsLoopback(absl::string_view host) {
 }
 
 absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* argv) {
-// What is not set of local workers is their share of this machine.
-void ShareMachine(ServerOptions& options) {
-  if (options.local_workers == 0) return;
-  if (options.worker_threads == 0) {
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    options.worker_threads = std::max(1, cores / options.local_workers);
-  }
-  if (options.worker_memory == 0 && options.worker_device == "cpu") {
-    options.worker_memory = MemoryLimitBytes() / options.local_workers;
-  }
-}
-
   TERN_RETURN_IF_ERROR(ParseProgramFlags(
       argc, argv, "serves quantization jobs over gRPC and hands them to workers"));
   ServerOptions options;

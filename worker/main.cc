@@ -161,11 +161,30 @@ int ExitCodeOf(const absl::Status& status) {
   return refused ? kBadCommandLine : kFailed;
 }
 
+// The server that started this process logs why it ended.
+void TellServer(const WorkerOptions& options, const absl::Status& fault) {
+  if (options.last_words < 0) return;
+  const absl::string_view said = fault.message();
+  [[maybe_unused]] const ssize_t written = write(options.last_words, said.data(), said.size());
+}
+
+// The number; where there is none, what stands in the way goes to stderr.
+void SayDevices() {
+  const int devices = CountCudaDevices();
+  std::cout << devices << std::endl;
+  if (devices > 0) return;
+  DeviceOptions first;
+  first.device = "cuda:0";
+  if (const auto backend = CreateBackend(first); !backend.ok()) {
+    std::cerr << "tern-worker: " << backend.status().message() << std::endl;
+  }
+}
+
 int Main(int argc, const char* const* argv) {
   const auto options = ReadWorkerOptions(argc, argv);
   if (!options.ok()) return ExitCodeOf(options.status());
   if (options->count_devices) {
-    std::cout << CountCudaDevices() << std::endl;
+    SayDevices();
     return 0;
   }
   SetLogProgram("tern-worker");
@@ -177,7 +196,9 @@ int Main(int argc, const char* const* argv) {
   RouteGrpcLog();
   ShutdownSignal signal;  // before the backend starts its threads
   const auto backend = CreateBackend(options->device);
-  return ExitCodeOf(backend.ok() ? Serve(*options, signal, **backend) : backend.status());
+  const absl::Status served = backend.ok() ? Serve(*options, signal, **backend) : backend.status();
+  if (!served.ok()) TellServer(*options, served);
+  return ExitCodeOf(served);
 }
 
 }  // namespace
