@@ -1,7 +1,9 @@
 #include "checkpoint/packed_checkpoint.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -32,27 +34,28 @@ std::vector<std::string> RequiredFiles(const ModelConfig& config) {
   return names;
 }
 
-absl::Status CheckFiles(const std::string& folder,
-                        const std::map<std::string, FileDigest>& manifest,
-                        const ModelConfig& config) {
+absl::Status CheckListed(const std::string& folder,
+                         const std::map<std::string, FileDigest>& manifest,
+                         const ModelConfig& config) {
   for (const std::string& name : RequiredFiles(config)) {
     if (!manifest.contains(name)) {
       return absl::DataLossError(
           absl::StrCat(FilePath(folder, kManifestFile), ": does not list ", name));
     }
   }
-  for (const auto& [name, digest] : manifest) {
-    const std::string path = FilePath(folder, name);
-    std::error_code error;
-    const uintmax_t size = std::filesystem::file_size(path, error);
-    if (error) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": listed in the manifest, but ", error.message()));
-    }
-    if (size != static_cast<uintmax_t>(digest.size)) {
-      return absl::DataLossError(
-          absl::StrCat(path, ": ", size, " bytes, but the manifest says ", digest.size));
-    }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSize(const std::string& path, const FileDigest& expected) {
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (error) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": listed in the manifest, but ", error.message()));
+  }
+  if (size != static_cast<uintmax_t>(expected.size)) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": ", size, " bytes, but the manifest says ", expected.size));
   }
   return absl::OkStatus();
 }
@@ -85,27 +88,10 @@ absl::Status VerifyConfig(const std::string& folder,
   return VerifyDigest(FilePath(folder, kConfigFile), config->second);
 }
 
-// The index names every tensor's file, and the bytes of them all.
-absl::Status VerifyIndex(const std::string& path, const ModelConfig& config,
-                         const PackedFormat& format, int64_t tensor_bytes) {
-  TERN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxJsonFileBytes));
-  TERN_ASSIGN_OR_RETURN(const nlohmann::json index, ParseJsonObject(text, path));
-  if (const auto map = index.find("weight_map");
-      map == index.end() || *map != nlohmann::json(PackedWeightMap(config, format))) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": weight_map is not that of this config.json's tensors"));
-  }
-  const nlohmann::json metadata = {{"total_size", tensor_bytes}};
-  if (const auto found = index.find("metadata"); found == index.end() || *found != metadata) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": metadata: total_size ", tensor_bytes, " is expected"));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PackedCheckpoint>> PackedCheckpoint::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<PackedCheckpoint>> PackedCheckpoint::OpenConfig(
+    const std::string& path) {
   std::unique_ptr<PackedCheckpoint> checkpoint(new PackedCheckpoint);
   checkpoint->path_ = path;
   auto manifest = ReadManifest(path);
@@ -122,7 +108,15 @@ absl::StatusOr<std::unique_ptr<PackedCheckpoint>> PackedCheckpoint::Open(const s
   checkpoint->source_config_json_ = std::move(packed.source_config_json);
   TERN_ASSIGN_OR_RETURN(checkpoint->config_, ParseModelConfig(checkpoint->source_config_json_));
   TERN_ASSIGN_OR_RETURN(checkpoint->manifest_, std::move(manifest));
-  TERN_RETURN_IF_ERROR(CheckFiles(path, checkpoint->manifest_, checkpoint->config_));
+  return checkpoint;
+}
+
+absl::StatusOr<std::unique_ptr<PackedCheckpoint>> PackedCheckpoint::Open(const std::string& path) {
+  TERN_ASSIGN_OR_RETURN(std::unique_ptr<PackedCheckpoint> checkpoint, OpenConfig(path));
+  TERN_RETURN_IF_ERROR(CheckListed(path, checkpoint->manifest_, checkpoint->config_));
+  for (const auto& [name, digest] : checkpoint->manifest_) {
+    TERN_RETURN_IF_ERROR(CheckSize(FilePath(path, name), digest));
+  }
   return checkpoint;
 }
 
@@ -139,29 +133,92 @@ absl::StatusOr<std::unique_ptr<SafetensorsReader>> PackedCheckpoint::OpenUnquant
   return SafetensorsReader::Open(FilePath(path_, kUnquantizedFile));
 }
 
-absl::Status PackedCheckpoint::Verify() const {
-  // Tensors before digests: that way a fault is put down to a tensor where it shows in one.
-  int64_t tensor_bytes = 0;
+absl::StatusOr<int64_t> PackedCheckpoint::CheckTensors(const std::string& name) const {
+  if (name == kUnquantizedFile) {
+    const auto file = OpenUnquantized();
+    if (!file.ok()) return AsDataLoss(file.status());
+    const std::vector<ExpectedTensor> outer = OuterTensors(config_);
+    std::vector<std::string> outer_names;
+    outer_names.reserve(outer.size());
+    for (const ExpectedTensor& tensor : outer) outer_names.push_back(tensor.name);
+    TERN_RETURN_IF_ERROR(CheckFileTensors(**file, outer_names));
+    TERN_RETURN_IF_ERROR(CheckUnquantized(**file, outer));
+    return (*file)->data_bytes();
+  }
   for (int64_t block = 0; block < config_.num_blocks; ++block) {
+    if (name != BlockFileName(block)) continue;
     const auto file = OpenBlock(block);
     if (!file.ok()) return AsDataLoss(file.status());
     TERN_RETURN_IF_ERROR(ReadBlockLayers(**file, config_, format_, block).status());
-    tensor_bytes += (*file)->data_bytes();
+    return (*file)->data_bytes();
   }
-  const auto unquantized = OpenUnquantized();
-  if (!unquantized.ok()) return AsDataLoss(unquantized.status());
-  const std::vector<ExpectedTensor> outer = OuterTensors(config_);
-  std::vector<std::string> outer_names;
-  outer_names.reserve(outer.size());
-  for (const ExpectedTensor& tensor : outer) outer_names.push_back(tensor.name);
-  TERN_RETURN_IF_ERROR(CheckFileTensors(**unquantized, outer_names));
-  TERN_RETURN_IF_ERROR(CheckUnquantized(**unquantized, outer));
-  tensor_bytes += (*unquantized)->data_bytes();
+  return 0;
+}
 
-  for (const auto& [name, digest] : manifest_) {
-    TERN_RETURN_IF_ERROR(VerifyDigest(FilePath(path_, name), digest));
+absl::Status PackedCheckpoint::CheckIndex(std::optional<int64_t> tensor_bytes) const {
+  const std::string path = FilePath(path_, kIndexFile);
+  TERN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxJsonFileBytes));
+  TERN_ASSIGN_OR_RETURN(const nlohmann::json index, ParseJsonObject(text, path));
+  if (const auto map = index.find("weight_map");
+      map == index.end() || *map != nlohmann::json(PackedWeightMap(config_, format_))) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": weight_map is not that of this config.json's tensors"));
   }
-  return AsDataLoss(VerifyIndex(FilePath(path_, kIndexFile), config_, format_, tensor_bytes));
+  if (!tensor_bytes.has_value()) return absl::OkStatus();
+  const nlohmann::json metadata = {{"total_size", *tensor_bytes}};
+  if (const auto found = index.find("metadata"); found == index.end() || *found != metadata) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": metadata: total_size ", *tensor_bytes, " is expected"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PackedCheckpoint::Verify() const {
+  // Tensors before digests: that way a fault is put down to a tensor where it shows in one.
+  int64_t tensor_bytes = 0;
+  for (const auto& [name, digest] : manifest_) {
+    TERN_ASSIGN_OR_RETURN(const int64_t bytes, CheckTensors(name));
+    TERN_RETURN_IF_ERROR(VerifyDigest(FilePath(path_, name), digest));
+    tensor_bytes += bytes;
+  }
+  return AsDataLoss(CheckIndex(tensor_bytes));
+}
+
+absl::StatusOr<std::vector<PackedCheckpoint::BadFile>> PackedCheckpoint::FindBadFiles(
+    const std::string& path) {
+  const auto opened = OpenConfig(path);
+  if (!opened.ok() && !absl::IsDataLoss(opened.status())) return opened.status();
+  TERN_ASSIGN_OR_RETURN(const auto manifest, ReadManifest(path));
+
+  std::vector<BadFile> bad;
+  if (!opened.ok()) {
+    bad.push_back({manifest.contains(kConfigFile) ? kConfigFile : kManifestFile, opened.status()});
+  } else if (absl::Status listed = CheckListed(path, manifest, (*opened)->config_); !listed.ok()) {
+    bad.push_back({kManifestFile, std::move(listed)});
+  }
+  // Unknown once a file is bad.
+  std::optional<int64_t> tensor_bytes = bad.empty() ? std::optional<int64_t>(0) : std::nullopt;
+  const auto check = [&](const std::string& name, const FileDigest& digest) -> absl::Status {
+    TERN_RETURN_IF_ERROR(CheckSize(FilePath(path, name), digest));
+    if (opened.ok()) {
+      TERN_ASSIGN_OR_RETURN(const int64_t bytes, (*opened)->CheckTensors(name));
+      if (tensor_bytes.has_value()) *tensor_bytes += bytes;
+    }
+    return VerifyDigest(FilePath(path, name), digest);
+  };
+  for (const auto& [name, digest] : manifest) {
+    if (name == kConfigFile && !opened.ok()) continue;
+    absl::Status fault = check(name, digest);
+    if (fault.ok()) continue;
+    bad.push_back({name, std::move(fault)});
+    tensor_bytes.reset();
+  }
+  const bool index_is_bad = std::any_of(
+      bad.begin(), bad.end(), [](const BadFile& file) { return file.name == kIndexFile; });
+  if (!opened.ok() || index_is_bad || !manifest.contains(kIndexFile)) return bad;
+  absl::Status index = AsDataLoss((*opened)->CheckIndex(tensor_bytes));
+  if (!index.ok()) bad.push_back({kIndexFile, std::move(index)});
+  return bad;
 }
 
 }  // namespace tern

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,25 @@ class PackedCheckpoint {
   // against the files. The first fault found is DATA_LOSS and names file and tensor.
   absl::Status Verify() const;
 
+  // A file that is not as it should be, and its first fault, as Open and Verify tell it.
+  struct BadFile {
+    std::string name;
+    absl::Status fault;
+  };
+  // Opens the folder and verifies all files; empty when each is whole. Where config.json is damaged
+  // the others are held against the manifest alone. An error, one of Open's, when there is nothing
+  // to hold them against.
+  static absl::StatusOr<std::vector<BadFile>> FindBadFiles(const std::string& path);
+
  private:
   PackedCheckpoint() = default;
+
+  // All of Open but the look at the files.
+  static absl::StatusOr<std::unique_ptr<PackedCheckpoint>> OpenConfig(const std::string& path);
+  // The bytes of the tensors of a file that the model is read from, each checked; 0 of another.
+  absl::StatusOr<int64_t> CheckTensors(const std::string& name) const;
+  // The index against the files' tensors, where all of their bytes are known.
+  absl::Status CheckIndex(std::optional<int64_t> tensor_bytes) const;
 
   std::string path_;
   std::string source_config_json_;

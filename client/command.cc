@@ -12,13 +12,16 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "checkpoint/status_macros.h"
 #include "client/error_text.h"
 #include "client/job_name.h"
+#include "proto/service/server_address.h"
 
 namespace tern {
 namespace {
 
 constexpr char kDefaultServer[] = "127.0.0.1:7070";
+constexpr char kServerVariable[] = "TERN_SERVER";
 
 std::string GeneralHelp() {
   std::string text =
@@ -138,8 +141,8 @@ int RunCommandLine(std::span<const std::string> words, Console& console) {
 
 Option ServerOption() {
   return {.name = "server",
-          .placeholder = "ADDR",
-          .help = "The tern-server, host:port. Default: $TERN_SERVER, else 127.0.0.1:7070."};
+          .placeholder = "HOST:PORT",
+          .help = "The tern-server. Default: $TERN_SERVER, else 127.0.0.1:7070."};
 }
 
 Option OutputOption() {
@@ -169,10 +172,18 @@ Option RetryForOption() {
               "300."};
 }
 
-std::string ServerAddress(const Arguments& arguments) {
-  const char* environment = std::getenv("TERN_SERVER");
-  return arguments.Text(
-      "server", environment != nullptr && *environment != '\0' ? environment : kDefaultServer);
+absl::StatusOr<std::string> ServerAddress(const Arguments& arguments) {
+  std::string address = kDefaultServer;
+  const char* source = "--server";
+  if (arguments.Has("server")) {
+    address = arguments.Text("server");
+  } else if (const char* environment = std::getenv(kServerVariable);
+             environment != nullptr && *environment != '\0') {
+    address = environment;
+    source = kServerVariable;
+  }
+  TERN_RETURN_IF_ERROR(CheckServerAddress(source, address));
+  return address;
 }
 
 absl::StatusOr<std::string> JobArgument(const Arguments& arguments) {

@@ -33,7 +33,8 @@ Option NamespaceOption();
 Option TimeoutOption();
 Option RetryForOption();
 
-std::string ServerAddress(const Arguments& arguments);
+// INVALID_ARGUMENT, which names the flag or the variable, when it is no address.
+absl::StatusOr<std::string> ServerAddress(const Arguments& arguments);
 // The resource name of the job given as first positional.
 absl::StatusOr<std::string> JobArgument(const Arguments& arguments);
 // A path made absolute against the current folder, without a slash at its end.

@@ -29,6 +29,12 @@ bool FindDetail(const absl::Status& status, Detail* detail) {
   return false;
 }
 
+// The key of `--set` behind a field of the request; empty when there is none.
+std::string SetKeyOf(absl::string_view field) {
+  absl::string_view path = field.substr(0, field.find('['));
+  return absl::ConsumePrefix(&path, "quantization_job.spec.") ? MethodKeyOf(path) : "";
+}
+
 // The flag of `tern submit` behind a field of the request; empty when there is none.
 std::string FlagOf(absl::string_view field) {
   static const auto& flags = *new std::map<std::string, std::string>{
@@ -53,9 +59,7 @@ std::string FlagOf(absl::string_view field) {
   };
   const std::string plain(field.substr(0, field.find('[')));
   if (const auto found = flags.find(plain); found != flags.end()) return found->second;
-  absl::string_view path = plain;
-  if (!absl::ConsumePrefix(&path, "quantization_job.spec.")) return "";
-  const std::string key = MethodKeyOf(path);
+  const std::string key = SetKeyOf(plain);
   return key.empty() ? "" : absl::StrCat("--set ", key);
 }
 
@@ -71,6 +75,18 @@ std::vector<FieldFault> FieldFaults(const absl::Status& status) {
   return faults;
 }
 
+absl::Status WithFieldFaults(const absl::Status& status, const std::vector<FieldFault>& faults) {
+  google::rpc::BadRequest bad_request;
+  for (const FieldFault& fault : faults) {
+    google::rpc::BadRequest::FieldViolation& violation = *bad_request.add_field_violations();
+    violation.set_field(fault.field);
+    violation.set_description(fault.description);
+  }
+  google::rpc::Status proto = ToProto(status);
+  proto.add_details()->PackFrom(bad_request);
+  return FromProto(proto);
+}
+
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status) {
   google::rpc::ErrorInfo info;
   if (!FindDetail(status, &info)) return {};
@@ -84,10 +100,13 @@ std::string ErrorText(const absl::Status& status) {
   for (const FieldFault& fault : FieldFaults(status)) {
     const std::string flag = FlagOf(fault.field);
     const std::string& name = flag.empty() ? fault.field : flag;
+    const bool is_option = !SetKeyOf(fault.field).empty();
     if (absl::StrContains(message, fault.field)) {
       message = absl::StrReplaceAll(message, {{fault.field, name}});
+      if (is_option) message = InSetWords(message);
     } else {
-      absl::StrAppend(&further, "  ", Printable(name), ": ", Printable(fault.description), "\n");
+      const std::string text = is_option ? InSetWords(fault.description) : fault.description;
+      absl::StrAppend(&further, "  ", Printable(name), ": ", Printable(text), "\n");
     }
   }
   return absl::StrCat("tern: ", Printable(message), "\n", further);

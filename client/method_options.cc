@@ -228,6 +228,23 @@ std::string ValueHelp(const Key& key) {
   return help;
 }
 
+// What `--set` calls names that the server's errors have from the API.
+std::map<std::string, std::string> SetWords() {
+  std::map<std::string, std::string> words;
+  for (const MessageValue& whole : kMessageValues) {
+    words[whole.field] = absl::StrCat(whole.key, "=", whole.value);
+  }
+  for (int i = 0; i < MethodOneof().field_count(); ++i) {
+    for (const Key& key : KeysOf(*MethodOneof().field(i)->message_type())) {
+      const EnumDescriptor* const type = key.field->enum_type();
+      for (int j = 0; type != nullptr && j < type->value_count(); ++j) {
+        words[type->value(j)->name()] = EnumValueName(*type->value(j));
+      }
+    }
+  }
+  return words;
+}
+
 // What an option does, its range and its default.
 std::string OptionHelp(const FieldDescriptor& field) {
   static const auto& texts = *new std::map<std::string, std::string>{
@@ -329,6 +346,24 @@ std::string MethodKeyOf(absl::string_view path) {
     }
   }
   return "";
+}
+
+std::string InSetWords(absl::string_view text) {
+  static const auto& words = *new std::map<std::string, std::string>(SetWords());
+  const auto in_word = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
+  };
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at;
+    while (end < text.size() && in_word(text[end])) ++end;
+    const std::string word(text.substr(at, end - at));
+    const auto found = words.find(word);
+    absl::StrAppend(&out, found == words.end() ? word : found->second);
+    if (end < text.size()) out.push_back(text[end++]);
+    at = end;
+  }
+  return out;
 }
 
 std::string MethodOptionsHelp() {

@@ -38,6 +38,10 @@ std::string EnumValueName(const google::protobuf::EnumValueDescriptor& value);
 // "twla.mixed_activations.beta"; empty when it is no option of a method.
 std::string MethodKeyOf(absl::string_view path);
 
+// What the server says of a method's options, in the words of `--set`: values of enums
+// ("REORDER_SSR" is "ssr") and messages that a value sets ("mixed_activations").
+std::string InSetWords(absl::string_view text);
+
 // For each method its options with their values, what they do, ranges and defaults.
 std::string MethodOptionsHelp();
 

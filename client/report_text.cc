@@ -38,6 +38,15 @@ void AddLine(absl::string_view label, absl::string_view text, std::string* out) 
   absl::StrAppendFormat(out, "%-20s%s\n", label, text);
 }
 
+// Of a report or of progress; nothing where all went well.
+void AddRetries(const auto& counts, std::string* out) {
+  if (counts.failed_attempts() == 0 && counts.worker_deaths() == 0) return;
+  AddLine("Retries",
+          absl::StrFormat("failed attempts: %d, workers lost: %d", counts.failed_attempts(),
+                          counts.worker_deaths()),
+          out);
+}
+
 std::string QualityText(const v1::JobReport& report) {
   std::string text;
   if (report.has_perplexity()) {
@@ -74,12 +83,7 @@ std::string QualityText(const v1::JobReport& report) {
                         BytesText(report.gpu_memory().expected_bytes())),
         &text);
   }
-  if (report.failed_attempts() > 0 || report.worker_deaths() > 0) {
-    AddLine("Retries",
-            absl::StrFormat("failed attempts: %d, workers lost: %d", report.failed_attempts(),
-                            report.worker_deaths()),
-            &text);
-  }
+  AddRetries(report, &text);
   AddLine("Digest", report.digest(), &text);
   return text;
 }
@@ -194,6 +198,7 @@ std::string JobText(const QuantizationJob& job) {
             absl::StrFormat("%s %s on %s", task.task(), task.stage(), Printable(task.worker())),
             &text);
   }
+  if (!job.has_report()) AddRetries(job.progress(), &text);
   if (job.progress().has_shortage()) {
     AddLine("Waiting", ShortageText(job.progress()), &text);
   }

@@ -1,5 +1,7 @@
 #include "server/jobs_log.h"
 
+#include <string>
+
 #include "proto/service/log.h"
 #include "tern/v1/quantization_job.pb.h"
 
@@ -10,11 +12,16 @@ void JobsLog::JobCreated(absl::string_view job_name) {
   metrics_.JobCreated(job_name);
 }
 
-void JobsLog::JobEnded(absl::string_view job_name, JobState state) {
+void JobsLog::JobEnded(absl::string_view job_name, JobState state, absl::string_view error) {
   const auto proto_state = static_cast<v1::QuantizationJob::State>(state);
-  Log(state == JobState::kFailed ? LogLevel::kWarning : LogLevel::kInfo, "job ended",
-      {{"job", job_name}, {"state", v1::QuantizationJob::State_Name(proto_state)}});
-  metrics_.JobEnded(job_name, state);
+  const std::string& state_name = v1::QuantizationJob::State_Name(proto_state);
+  if (state == JobState::kFailed) {
+    Log(LogLevel::kWarning, "job ended",
+        {{"job", job_name}, {"state", state_name}, {"error", error}});
+  } else {
+    Log(LogLevel::kInfo, "job ended", {{"job", job_name}, {"state", state_name}});
+  }
+  metrics_.JobEnded(job_name, state, error);
 }
 
 void JobsLog::TaskAttempt(const ObservedLease& lease, absl::string_view kind,

@@ -14,7 +14,7 @@ class JobsLog : public JobsObserver {
   explicit JobsLog(JobsObserver& metrics) : metrics_(metrics) {}
 
   void JobCreated(absl::string_view job_name) override;
-  void JobEnded(absl::string_view job_name, JobState state) override;
+  void JobEnded(absl::string_view job_name, JobState state, absl::string_view error) override;
   void TaskAttempt(const ObservedLease& lease, absl::string_view kind,
                    absl::string_view outcome) override;
   void BlockFinished(absl::string_view job_name, const v1::BlockMetrics& metrics) override;

@@ -27,6 +27,10 @@ std::string LocalAddress(const std::string& listen, int port) {
 
 std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiServer& api) {
   if (options.local_workers == 0) return nullptr;
+  if (!options.no_cuda.empty()) {
+    Log(LogLevel::kInfo, "no CUDA device; the local worker computes on the CPU",
+        {{"reason", options.no_cuda}});
+  }
   Supervisor::Options workers;
   workers.binary = options.worker_binary;
   workers.workers = options.local_workers;
@@ -34,7 +38,7 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
       [server = LocalAddress(options.listen, api.port()), threads = options.worker_threads,
        drain = std::max(absl::ZeroDuration(), options.drain_timeout - kWorkerHeadStart),
        metrics_base = options.local_worker_metrics_base, on_cuda = options.worker_device == "cuda",
-       device_memory = options.worker_device_memory,
+       memory = options.worker_memory, device_memory = options.worker_device_memory,
        log_level = AbslUnparseFlag(options.log_level)](int slot) {
         const int metrics_port = metrics_base == 0 ? 0 : metrics_base + slot;
         std::vector<std::string> arguments = {
@@ -44,6 +48,7 @@ std::unique_ptr<Supervisor> StartLocalWorkers(const ServerOptions& options, ApiS
             absl::StrCat("--threads=", threads),
             absl::StrCat("--drain-timeout=", absl::FormatDuration(drain)),
             absl::StrCat("--log-level=", log_level)};
+        if (memory > 0) arguments.push_back(absl::StrCat("--memory=", memory));
         if (device_memory > 0) arguments.push_back(absl::StrCat("--device-memory=", device_memory));
         return arguments;
       };

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "checkpoint/status_macros.h"
+#include "proto/service/process_memory.h"
 #include "proto/service/program_flags.h"
 #include "server/supervisor/worker_devices.h"
 
@@ -39,6 +40,9 @@ ABSL_FLAG(int32_t, worker_threads, 0,
 ABSL_FLAG(std::string, worker_device, "cpu",
           "What local workers compute on where their number is given: cpu, or cuda: local worker "
           "number i on cuda:i.");
+ABSL_FLAG(int64_t, worker_memory, 0,
+          "Memory that each local worker on the CPU may use, in bytes, as the server counts on; 0 "
+          "shares what the machine or the control group has among them.");
 ABSL_FLAG(int64_t, worker_device_memory, 0,
           "CUDA memory that each local worker may take, in bytes; 0: all the device has.");
 ABSL_FLAG(std::string, worker_binary, "",
@@ -107,6 +111,19 @@ absl::StatusOr<std::string> FindWorkerBinary(const ServerOptions& options, bool 
   return path;
 }
 
+// Whether so many workers find a device each; 0: as many as there are devices.
+absl::Status CheckCudaDevices(const CudaDevices& devices, int workers) {
+  if (devices.count == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worker-device: cuda, but the worker sees no CUDA device",
+                     devices.said.empty() ? "" : ": ", devices.said));
+  }
+  if (workers <= devices.count) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--local-workers: ", workers, " workers on CUDA, one a device, but the worker sees ",
+      devices.count, "; give at most so many, or auto"));
+}
+
 // Their number and device; options.worker_binary is known after this.
 absl::Status ReadLocalWorkers(ServerOptions& options) {
   const std::string wanted = absl::GetFlag(FLAGS_local_workers);
@@ -123,21 +140,33 @@ absl::Status ReadLocalWorkers(ServerOptions& options) {
   }
   TERN_ASSIGN_OR_RETURN(options.worker_binary,
                         FindWorkerBinary(options, automatic || options.local_workers > 0));
-  if (!automatic) return absl::OkStatus();
-  const absl::StatusOr<int> devices = CountCudaDevicesOf(options.worker_binary);
+  // Without a device those that are asked for would end at once, each for itself.
+  const bool on_cuda = device == "cuda" && (automatic || options.local_workers > 0);
+  if (!automatic && !on_cuda) return absl::OkStatus();
+  const absl::StatusOr<CudaDevices> devices = CountCudaDevicesOf(options.worker_binary);
   if (!devices.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--local-workers: auto: ", devices.status().message()));
+        absl::StrCat(automatic ? "--local-workers: auto: " : "--worker-device: cuda: ",
+                     devices.status().message()));
   }
-  if (device == "cuda" && *devices == 0) {
-    return absl::InvalidArgumentError("--worker-device: cuda, but the worker sees no CUDA device");
-  }
-  options.worker_device = *devices > 0 ? "cuda" : "cpu";
-  options.local_workers = std::max(1, *devices);
+  if (on_cuda) TERN_RETURN_IF_ERROR(CheckCudaDevices(*devices, options.local_workers));
+  if (!automatic) return absl::OkStatus();
+  options.worker_device = devices->count > 0 ? "cuda" : "cpu";
+  if (devices->count == 0) options.no_cuda = devices->said.empty() ? "none seen" : devices->said;
+  options.local_workers = std::max(1, devices->count);
   return absl::OkStatus();
 }
 
-absl::Status ReadDeviceMemory(ServerOptions& options) {
+absl::Status ReadWorkerMemory(ServerOptions& options) {
+  options.worker_memory = absl::GetFlag(FLAGS_worker_memory);
+  if (options.worker_memory < 0) {
+    return absl::InvalidArgumentError("--worker-memory: must not be negative");
+  }
+  if (options.worker_memory > 0 && options.worker_device != "cpu") {
+    return absl::InvalidArgumentError(
+        "--worker-memory: goes with workers on the CPU; for CUDA devices there is "
+        "--worker-device-memory");
+  }
   options.worker_device_memory = absl::GetFlag(FLAGS_worker_device_memory);
   if (options.worker_device_memory < 0) {
     return absl::InvalidArgumentError("--worker-device-memory: must not be negative");
@@ -171,6 +200,18 @@ absl::Status ResolveLocalMetrics(ServerOptions& options) {
       absl::StrCat("--local-worker-metrics-base: the ports of ", options.local_workers,
                    " local workers, from ", base, derived ? " (after --metrics)" : "", ", end at ",
                    last, ", past 65535; choose a lower one, or 0 for any free ports"));
+}
+
+// What is not set of local workers is their share of this machine.
+void ShareMachine(ServerOptions& options) {
+  if (options.local_workers == 0) return;
+  if (options.worker_threads == 0) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    options.worker_threads = std::max(1, cores / options.local_workers);
+  }
+  if (options.worker_memory == 0 && options.worker_device == "cpu") {
+    options.worker_memory = MemoryLimitBytes() / options.local_workers;
+  }
 }
 
 }  // namespace
@@ -209,14 +250,11 @@ absl::StatusOr<ServerOptions> ReadServerOptions(int argc, const char* const* arg
   TERN_RETURN_IF_ERROR(CheckAddress("listen", options.listen));
   TERN_RETURN_IF_ERROR(CheckAddress("metrics", options.metrics));
   TERN_RETURN_IF_ERROR(ReadLocalWorkers(options));
-  TERN_RETURN_IF_ERROR(ReadDeviceMemory(options));
+  TERN_RETURN_IF_ERROR(ReadWorkerMemory(options));
   TERN_RETURN_IF_ERROR(CheckRanges(options));
   TERN_ASSIGN_OR_RETURN(options.input_roots,
                         ParseInputRoots(absl::GetFlag(FLAGS_input_roots), options.listen));
-  if (options.worker_threads == 0 && options.local_workers > 0) {
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    options.worker_threads = std::max(1, cores / options.local_workers);
-  }
+  ShareMachine(options);
   TERN_RETURN_IF_ERROR(ResolveLocalMetrics(options));
   return options;
 }

@@ -25,6 +25,8 @@ struct ServerOptions {
   int local_workers = 0;
   int worker_threads = 0;
   std::string worker_device;
+  std::string no_cuda;               // why auto came to the CPU; empty where it did not
+  int64_t worker_memory = 0;         // of each local worker on the CPU, in bytes
   int64_t worker_device_memory = 0;  // of each local worker, in bytes; 0: all there is
   std::string worker_binary;
   int local_worker_metrics_base = 0;

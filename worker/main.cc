@@ -29,13 +29,13 @@
 #include "proto/service/grpc_log.h"
 #include "proto/service/log.h"
 #include "proto/service/metrics_page.h"
+#include "proto/service/process_memory.h"
 #include "proto/service/shutdown_signal.h"
 #include "proto/service/version.h"
 #include "worker/agent/blob_client.h"
 #include "worker/agent/job_task_runner.h"
 #include "worker/agent/lease_loop.h"
 #include "worker/agent/local_evaluation.h"
-#include "worker/agent/process_memory.h"
 #include "worker/agent/server_channel.h"
 #include "worker/agent/synchronizer.h"
 #include "worker/agent/worker_metrics.h"
@@ -161,11 +161,30 @@ int ExitCodeOf(const absl::Status& status) {
   return refused ? kBadCommandLine : kFailed;
 }
 
+// The server that started this process logs why it ended.
+void TellServer(const WorkerOptions& options, const absl::Status& fault) {
+  if (options.last_words < 0) return;
+  const absl::string_view said = fault.message();
+  [[maybe_unused]] const ssize_t written = write(options.last_words, said.data(), said.size());
+}
+
+// The number; where there is none, what stands in the way goes to stderr.
+void SayDevices() {
+  const int devices = CountCudaDevices();
+  std::cout << devices << std::endl;
+  if (devices > 0) return;
+  DeviceOptions first;
+  first.device = "cuda:0";
+  if (const auto backend = CreateBackend(first); !backend.ok()) {
+    std::cerr << "tern-worker: " << backend.status().message() << std::endl;
+  }
+}
+
 int Main(int argc, const char* const* argv) {
   const auto options = ReadWorkerOptions(argc, argv);
   if (!options.ok()) return ExitCodeOf(options.status());
   if (options->count_devices) {
-    std::cout << CountCudaDevices() << std::endl;
+    SayDevices();
     return 0;
   }
   SetLogProgram("tern-worker");
@@ -177,7 +196,9 @@ int Main(int argc, const char* const* argv) {
   RouteGrpcLog();
   ShutdownSignal signal;  // before the backend starts its threads
   const auto backend = CreateBackend(options->device);
-  return ExitCodeOf(backend.ok() ? Serve(*options, signal, **backend) : backend.status());
+  const absl::Status served = backend.ok() ? Serve(*options, signal, **backend) : backend.status();
+  if (!served.ok()) TellServer(*options, served);
+  return ExitCodeOf(served);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "checkpoint/status_macros.h"
 #include "checkpoint/tokenizer/utf8.h"
 #include "proto/service/program_flags.h"
+#include "proto/service/server_address.h"
 
 ABSL_FLAG(std::string, device, "cpu",
           "What to compute on: cpu, cuda:N, or auto for cuda:0 where there is one and else cpu.");
@@ -32,6 +33,8 @@ ABSL_FLAG(
     "Memory the worker may use, in bytes, as the server is told; 0: what the device has, or for "
     "the CPU the machine or the control group.");
 ABSL_FLAG(std::string, supervisor, "", "Set by a server for the workers it starts itself.");
+ABSL_FLAG(int32_t, last_words, -1,
+          "Set by a server likewise: the open file that takes the error the worker ends with.");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(25),
           "Time to finish the task in work on SIGTERM, e.g. 25s or 10m; then it is given back. A "
           "second signal gives it back at once.");
@@ -102,10 +105,12 @@ absl::Status ReadServing(WorkerOptions& options) {
   options.port_file = absl::GetFlag(FLAGS_port_file);
   options.memory_bytes = absl::GetFlag(FLAGS_memory);
   options.supervisor = absl::GetFlag(FLAGS_supervisor);
+  options.last_words = absl::GetFlag(FLAGS_last_words);
   options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
   if (options.server.empty()) {
     return absl::InvalidArgumentError("--server: must name the job server's address");
   }
+  TERN_RETURN_IF_ERROR(CheckServerAddress("--server", options.server));
   if (FindInvalidUtf8(options.supervisor).has_value()) {
     return absl::InvalidArgumentError("--supervisor: must be UTF-8");
   }
@@ -116,9 +121,9 @@ absl::Status ReadServing(WorkerOptions& options) {
 }
 
 absl::Status ReadEvaluation(WorkerOptions& options) {
-  TERN_RETURN_IF_ERROR(RefuseFlags(
-      {"server", "metrics", "port_file", "memory", "supervisor", "drain_timeout", "log_level"},
-      "does not go with evaluate"));
+  TERN_RETURN_IF_ERROR(RefuseFlags({"server", "metrics", "port_file", "memory", "supervisor",
+                                    "last_words", "drain_timeout", "log_level"},
+                                   "does not go with evaluate"));
   LocalEvaluation& evaluation = options.evaluation;
   evaluation.text = absl::GetFlag(FLAGS_text);
   evaluation.window = absl::GetFlag(FLAGS_window);

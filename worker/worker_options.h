@@ -22,6 +22,7 @@ struct WorkerOptions {
   std::string port_file;
   int64_t memory_bytes = 0;  // 0: what there is
   std::string supervisor;
+  int last_words = -1;  // open file that is told the error the program ends with; -1: none
   absl::Duration drain_timeout;
   LogLevel log_level = LogLevel::kInfo;
 

@@ -2,15 +2,18 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "checkpoint/checkpoint_sizes.h"
 #include "checkpoint/export.h"
 #include "checkpoint/packed_checkpoint.h"
 #include "checkpoint/packed_digest.h"
 #include "checkpoint/status_macros.h"
 #include "client/command.h"
+#include "client/error_text.h"
 #include "client/format_values.h"
 #include "client/proto_json.h"
 #include "client/text_table.h"
@@ -127,10 +130,27 @@ absl::StatusOr<ExitCode> Inspect(const Arguments& arguments, Console& console) {
   return kExitOk;
 }
 
+// All bad files in one status: the fault of the only one, or the number and a field for each.
+absl::Status CheckEveryFile(const std::string& path) {
+  TERN_ASSIGN_OR_RETURN(const std::vector<PackedCheckpoint::BadFile> bad,
+                        PackedCheckpoint::FindBadFiles(path));
+  if (bad.empty()) return absl::OkStatus();
+  if (bad.size() == 1) return bad[0].fault;
+  std::vector<FieldFault> faults;
+  faults.reserve(bad.size());
+  for (const PackedCheckpoint::BadFile& file : bad) {
+    absl::string_view fault = file.fault.message();
+    absl::ConsumePrefix(&fault, absl::StrCat(path, "/", file.name, ": "));
+    faults.push_back({file.name, std::string(fault)});
+  }
+  return WithFieldFaults(
+      absl::DataLossError(absl::StrCat(path, ": ", bad.size(), " files are damaged")), faults);
+}
+
 absl::StatusOr<ExitCode> Verify(const Arguments& arguments, Console& console) {
+  TERN_RETURN_IF_ERROR(CheckEveryFile(arguments.Positional(0)));
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<PackedCheckpoint> checkpoint,
                         PackedCheckpoint::Open(arguments.Positional(0)));
-  TERN_RETURN_IF_ERROR(checkpoint->Verify());
   TERN_ASSIGN_OR_RETURN(const std::string digest, PackedDigest(*checkpoint));
   int64_t bytes = 0;
   for (const auto& [name, file] : checkpoint->manifest()) bytes += file.size;
@@ -187,8 +207,9 @@ Command VerifyCommand() {
        .summary = "Checks every byte of a checkpoint but its report",
        .positionals = {"DIR"},
        .options = {OutputOption()},
-       .notes = "Sizes and digests against tern-manifest.json, then every layer's rules. Prints\n"
-                "the digest of the packed tensors, which equal results share.\n"},
+       .notes = "Sizes and digests against tern-manifest.json, and every layer's rules; names all\n"
+                "damaged files. Prints the digest of the packed tensors, which equal results\n"
+                "share.\n"},
       Verify};
 }
 

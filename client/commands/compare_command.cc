@@ -189,7 +189,8 @@ absl::StatusOr<ExitCode> Compare(const Arguments& arguments, Console& console) {
   TERN_RETURN_IF_ERROR(CheckJobInputs(arguments));
   const std::string id = arguments.Text("request-id", RandomRequestId());
   TERN_ASSIGN_OR_RETURN(const std::vector<Compared> all, BuildRequests(arguments, id));
-  ServiceClient client(ServerAddress(arguments));
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
+  ServiceClient client(server);
   TERN_RETURN_IF_ERROR(Validate(&client, all, console));
 
   console.err << "comparison " << id << "\n" << std::flush;

@@ -32,7 +32,8 @@ CommandSyntax Syntax() {
 }
 
 absl::StatusOr<ExitCode> Download(const Arguments& arguments, Console& console) {
-  ServiceClient client(ServerAddress(arguments));
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
+  ServiceClient client(server);
   FollowOptions options;
   TERN_ASSIGN_OR_RETURN(options.job, JobArgument(arguments));
   TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob job, client.Get(options.job));

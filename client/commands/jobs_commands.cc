@@ -22,25 +22,26 @@ absl::Status WriteJob(const v1::QuantizationJob& job, const std::string& text, C
 }
 
 absl::StatusOr<ExitCode> Get(const Arguments& arguments, Console& console) {
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
   TERN_ASSIGN_OR_RETURN(const std::string name, JobArgument(arguments));
-  TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob job,
-                        ServiceClient(ServerAddress(arguments)).Get(name));
+  TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob job, ServiceClient(server).Get(name));
   TERN_RETURN_IF_ERROR(WriteJob(job, JobText(job), console));
   return kExitOk;
 }
 
 absl::StatusOr<ExitCode> Cancel(const Arguments& arguments, Console& console) {
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
   TERN_ASSIGN_OR_RETURN(const std::string name, JobArgument(arguments));
-  TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob job,
-                        ServiceClient(ServerAddress(arguments)).CancelJob(name));
+  TERN_ASSIGN_OR_RETURN(const v1::QuantizationJob job, ServiceClient(server).CancelJob(name));
   const std::string state = v1::QuantizationJob::State_Name(job.state());
   TERN_RETURN_IF_ERROR(WriteJob(job, name + " " + state + "\n", console));
   return kExitOk;
 }
 
 absl::StatusOr<ExitCode> Delete(const Arguments& arguments, Console& console) {
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
   TERN_ASSIGN_OR_RETURN(const std::string name, JobArgument(arguments));
-  TERN_RETURN_IF_ERROR(ServiceClient(ServerAddress(arguments)).Delete(name));
+  TERN_RETURN_IF_ERROR(ServiceClient(server).Delete(name));
   if (console.json) {
     console.out << IndentedJson({{"name", name}, {"deleted", true}});
   } else {
@@ -50,7 +51,8 @@ absl::StatusOr<ExitCode> Delete(const Arguments& arguments, Console& console) {
 }
 
 absl::StatusOr<ExitCode> Watch(const Arguments& arguments, Console& console) {
-  ServiceClient client(ServerAddress(arguments));
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
+  ServiceClient client(server);
   FollowOptions options;
   TERN_ASSIGN_OR_RETURN(options.job, JobArgument(arguments));
   options.after_sequence = arguments.Count("after-sequence");

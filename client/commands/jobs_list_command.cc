@@ -42,7 +42,8 @@ CommandSyntax Syntax() {
 }
 
 absl::StatusOr<ExitCode> List(const Arguments& arguments, Console& console) {
-  ServiceClient client(ServerAddress(arguments));
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
+  ServiceClient client(server);
   const auto limit = static_cast<size_t>(arguments.Count("limit"));
   v1::ListQuantizationJobsRequest request;
   request.set_parent(NamespaceName(arguments.Text("namespace", "default")));

@@ -30,8 +30,8 @@ std::string WorkersTable(const v1::ListWorkersResponse& workers) {
 }
 
 absl::StatusOr<ExitCode> ListWorkers(const Arguments& arguments, Console& console) {
-  TERN_ASSIGN_OR_RETURN(const v1::ListWorkersResponse workers,
-                        ServiceClient(ServerAddress(arguments)).ListWorkers());
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
+  TERN_ASSIGN_OR_RETURN(const v1::ListWorkersResponse workers, ServiceClient(server).ListWorkers());
   if (console.json) {
     TERN_ASSIGN_OR_RETURN(const nlohmann::ordered_json json, ProtoToJson(workers));
     console.out << IndentedJson(json);
@@ -42,8 +42,8 @@ absl::StatusOr<ExitCode> ListWorkers(const Arguments& arguments, Console& consol
 }
 
 absl::StatusOr<ExitCode> ServerInfo(const Arguments& arguments, Console& console) {
-  TERN_ASSIGN_OR_RETURN(const v1::ServerInfo info,
-                        ServiceClient(ServerAddress(arguments)).GetServerInfo());
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
+  TERN_ASSIGN_OR_RETURN(const v1::ServerInfo info, ServiceClient(server).GetServerInfo());
   if (console.json) {
     TERN_ASSIGN_OR_RETURN(const nlohmann::ordered_json json, ProtoToJson(info));
     console.out << IndentedJson(json);

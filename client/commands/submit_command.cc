@@ -152,6 +152,7 @@ absl::StatusOr<ExitCode> Follow(const Arguments& arguments, const std::string& o
 
 absl::StatusOr<ExitCode> Submit(const Arguments& arguments, Console& console) {
   TERN_RETURN_IF_ERROR(CheckCombination(arguments));
+  TERN_ASSIGN_OR_RETURN(const std::string server, ServerAddress(arguments));
   TERN_ASSIGN_OR_RETURN(const v1::CreateQuantizationJobRequest request, BuildRequest(arguments));
   const std::string out = arguments.Has("out") ? AbsolutePath(arguments.Text("out")) : "";
   bool made = false;
@@ -159,7 +160,7 @@ absl::StatusOr<ExitCode> Submit(const Arguments& arguments, Console& console) {
     TERN_ASSIGN_OR_RETURN(made, DownloadFolder::Prepare(out, arguments.Has("request-id")));
   }
 
-  ServiceClient client(ServerAddress(arguments));
+  ServiceClient client(server);
   const absl::StatusOr<v1::QuantizationJob> job = client.Create(request);
   if (!job.ok()) {
     if (made) DownloadFolder::RemoveEmpty(out);

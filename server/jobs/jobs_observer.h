@@ -27,8 +27,9 @@ class JobsObserver {
   virtual ~JobsObserver() = default;
 
   virtual void JobCreated(absl::string_view /*job_name*/) {}
-  // The job reached a terminal state.
-  virtual void JobEnded(absl::string_view /*job_name*/, JobState /*state*/) {}
+  // The job reached a terminal state. `error` is the job's where it failed, else empty.
+  virtual void JobEnded(absl::string_view /*job_name*/, JobState /*state*/,
+                        absl::string_view /*error*/) {}
 
   // `kind` is a TaskKindName (task_names.h); `outcome` "succeeded", "failed" or "lost".
   virtual void TaskAttempt(const ObservedLease& /*lease*/, absl::string_view /*kind*/,

@@ -23,7 +23,7 @@ absl::Status CheckRotations(const MethodRecipe& recipe, const ModelConfig& confi
         "quantization_job.spec.twla.rotation",
         absl::StrCat(LinearModule(kind), " has ", layer.cols,
                      " inputs, whose rotation would be of ", rotation.n1, " by ", rotation.n2,
-                     "; at most ", kLargestFactor, " are supported: set it to none"));
+                     "; at most ", kLargestFactor, " are supported: set rotation=ROTATION_NONE"));
   }
   return absl::OkStatus();
 }

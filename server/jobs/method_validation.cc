@@ -97,28 +97,29 @@ absl::Status CheckRotation(const TwlaMethod& method) {
         SpecField("twla.rotation_rate"),
         absl::StrCat("is ", method.rotation_rate(), "; must be above 0, at most 1"));
   }
-  const auto needs = [](absl::string_view field, absl::string_view rotations) {
-    return InvalidField(
-        SpecField(absl::StrCat("twla.", field)),
-        absl::StrCat("has no effect without a rotation of ", rotations, "; leave it out"));
+  const auto idle = [rotation =
+                         TwlaMethod::Rotation_Name(method.rotation())](absl::string_view field) {
+    return InvalidField(SpecField(absl::StrCat("twla.", field)),
+                        absl::StrCat("has no effect with rotation=", rotation, "; leave it out"));
   };
   if (!Learns(method)) {
-    if (method.objective() != TwlaMethod::OBJECTIVE_UNSPECIFIED) return needs("objective", "KOTMS");
-    if (method.rotation_steps() != 0) return needs("rotation_steps", "KOTMS");
-    if (method.has_rotation_rate()) return needs("rotation_rate", "KOTMS");
+    if (method.objective() != TwlaMethod::OBJECTIVE_UNSPECIFIED) return idle("objective");
+    if (method.rotation_steps() != 0) return idle("rotation_steps");
+    if (method.has_rotation_rate()) return idle("rotation_rate");
   }
   const bool rotates = method.rotation() != TwlaMethod::ROTATION_NONE;
   if (!rotates && method.factorization() != TwlaMethod::FACTORIZATION_UNSPECIFIED) {
-    return needs("factorization", "KOTMS or HADAMARD");
+    return idle("factorization");
   }
   const bool reorders = method.reorder() != Pt2LlmMethod::REORDER_UNSPECIFIED &&
                         method.reorder() != Pt2LlmMethod::REORDER_NONE;
   if (rotates && reorders) {
     return InvalidField(
         SpecField("twla.reorder"),
-        absl::StrCat("is ", Pt2LlmMethod::Reorder_Name(method.reorder()),
-                     ", but reordering (SSR and the others) and rotation exclude each other: set "
-                     "reorder to NONE, or rotation to NONE"));
+        absl::StrCat(
+            "is ", Pt2LlmMethod::Reorder_Name(method.reorder()),
+            ", but reordering and rotation exclude each other: set reorder=REORDER_NONE or "
+            "rotation=ROTATION_NONE"));
   }
   return absl::OkStatus();
 }
@@ -139,7 +140,7 @@ absl::Status CheckCandidates(const MixedActivations& mixed) {
     return InvalidField(field, "lacks 8, the baseline that sensitivities are measured against");
   }
   if (seen.size() == 1) {
-    return InvalidField(field, "leaves no choice; for 8 bits everywhere set activation_bits to 8");
+    return InvalidField(field, "leaves no choice; for 8 bits everywhere set activation_bits=8");
   }
   return absl::OkStatus();
 }

@@ -7,7 +7,8 @@
 namespace tern {
 
 // Whether the spec has a method, whose options are in range and fit each other. INVALID_ARGUMENT
-// names the field at fault. Pure.
+// names the field at fault, and values of enums by their whole names, which clients may show in
+// words of their own. Pure.
 absl::Status ValidateMethod(const v1::QuantizationSpec& spec);
 
 // Fills in the defaults of a method that ValidateMethod accepts; it accepts the result too. An

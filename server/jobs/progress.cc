@@ -23,6 +23,8 @@ v1::Progress ComputeProgress(const JobRecord& job, const std::vector<WorkerInfo>
   progress.set_blocks_total(job.blocks_total);
   progress.set_tasks_done(job.tasks_done);
   progress.set_tasks_total(job.tasks_total);
+  progress.set_failed_attempts(job.failed_attempts);
+  progress.set_worker_deaths(job.worker_deaths);
 
   double cost = job.cost_done;
   if (IsActive(job.state)) {

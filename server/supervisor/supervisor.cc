@@ -71,6 +71,7 @@ bool Supervisor::RunOnce(Slot& slot, int start) {
   const std::string instance = absl::StrCat(instance_prefix_, "-", slot.index, "-", start);
   std::vector<std::string> argv = {options_.binary};
   for (std::string& argument : options_.arguments(slot.index)) argv.push_back(std::move(argument));
+  argv.push_back(absl::StrCat("--last-words=", ChildProcess::kLastWords));
   argv.push_back(absl::StrCat("--supervisor=", instance));
 
   std::shared_ptr<ChildProcess> child;
@@ -95,15 +96,22 @@ bool Supervisor::RunOnce(Slot& slot, int start) {
   const std::lock_guard lock(mutex_);
   slot.child = nullptr;
   if (draining_) return false;
-  if (end.signal == 0 && end.exit_code == kConfigurationError) {
-    Log(LogLevel::kError,
-        "local worker refused its configuration and is not started again; its own lines say why",
-        {{"slot", slot.index}});
-    return false;
+  return Survives(slot, end);
+}
+
+bool Supervisor::Survives(const Slot& slot, const ProcessEnd& end) {
+  if (end.signal != 0 || end.exit_code != kConfigurationError) {
+    Log(LogLevel::kWarning, "local worker ended and is started again",
+        {{"slot", slot.index}, {"end", end.ToString()}});
+    return true;
   }
-  Log(LogLevel::kWarning, "local worker ended and is started again",
-      {{"slot", slot.index}, {"end", end.ToString()}});
-  return true;
+  Log(LogLevel::kError, "local worker cannot run as it is told to and is not started again",
+      {{"slot", slot.index}, {"error", end.last_words}});
+  if (++refused_ == options_.workers) {
+    Log(LogLevel::kError, "no local worker is left; jobs wait for workers that join by themselves",
+        {{"error", end.last_words}});
+  }
+  return false;
 }
 
 bool Supervisor::Pause(absl::Duration duration) {

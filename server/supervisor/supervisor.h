@@ -24,7 +24,8 @@ class Supervisor {
     // Path of tern-worker.
     std::string binary;
     int workers = 0;
-    // Arguments of worker `slot`, 0 to workers - 1; --supervisor=INSTANCE is added.
+    // Arguments of worker `slot`, 0 to workers - 1; --supervisor=INSTANCE is added, and
+    // --last-words=FILE, the open file that takes the error it ends with.
     std::function<std::vector<std::string>(int slot)> arguments;
     // Called on one of the supervisor's threads when a worker process has ended. `instance` is what
     // it was given as --supervisor, which it puts in WorkerIdentity.supervisor.
@@ -63,6 +64,8 @@ class Supervisor {
   };
 
   void RunSlot(Slot& slot);
+  // Logs a process's end. False when it is not to be started again. The caller holds mutex_.
+  bool Survives(const Slot& slot, const ProcessEnd& end);
   // One life of a worker process; false when it is not to be started again.
   bool RunOnce(Slot& slot, int start);
   // Waits; false when the supervisor is draining.
@@ -76,6 +79,7 @@ class Supervisor {
   mutable std::mutex mutex_;
   std::condition_variable drained_;
   bool draining_ = false;  // guarded by mutex_
+  int refused_ = 0;        // workers that are not started again; guarded by mutex_
   std::vector<std::unique_ptr<Slot>> slots_;
 };
 

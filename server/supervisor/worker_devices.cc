@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -46,35 +48,52 @@ Answer ReadAll(int file) {
   return answer;
 }
 
+// The first line of a file, without the name of the program that wrote it.
+std::string FirstLine(int file) {
+  char buffer[kLongestAnswer];
+  const ssize_t got = pread(file, buffer, sizeof buffer, 0);
+  absl::string_view line(buffer, got > 0 ? static_cast<size_t>(got) : 0);
+  line = line.substr(0, line.find('\n'));
+  absl::ConsumePrefix(&line, "tern-worker: ");
+  return std::string(line);
+}
+
 }  // namespace
 
-absl::StatusOr<int> CountCudaDevicesOf(const std::string& worker_binary) {
+absl::StatusOr<CudaDevices> CountCudaDevicesOf(const std::string& worker_binary) {
   int answer[2];
   if (pipe2(answer, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
+  const int errors = memfd_create("errors", MFD_CLOEXEC);
   std::string command = "count-devices";
   char* const argv[] = {const_cast<char*>(worker_binary.c_str()), command.data(), nullptr};
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, answer[1], STDOUT_FILENO);
+  if (errors >= 0) posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
   pid_t pid = 0;
   const int error = posix_spawn(&pid, worker_binary.c_str(), &files, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&files);
   close(answer[1]);
   const Answer said = error == 0 ? ReadAll(answer[0]) : Answer();
   close(answer[0]);
-  if (error != 0) return absl::ErrnoToStatus(error, absl::StrCat("run ", worker_binary));
+  if (error != 0) {
+    close(errors);
+    return absl::ErrnoToStatus(error, absl::StrCat("run ", worker_binary));
+  }
 
   if (!said.complete) kill(pid, SIGKILL);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  int count = 0;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && absl::SimpleAtoi(said.text, &count) &&
-      count >= 0) {
-    return count;
+  CudaDevices devices = {.said = FirstLine(errors)};
+  close(errors);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+      absl::SimpleAtoi(said.text, &devices.count) && devices.count >= 0) {
+    return devices;
   }
   return absl::FailedPreconditionError(
-      absl::StrCat(worker_binary, " count-devices did not say how many CUDA devices there are"));
+      absl::StrCat(worker_binary, " count-devices did not say how many CUDA devices there are",
+                   devices.said.empty() ? "" : ": ", devices.said));
 }
 
 }  // namespace tern

@@ -36,6 +36,7 @@ TEST(WorkerProgramTest, ABadCommandLineIsOneLineAndExitCodeTwo) {
   const std::string text = DataPath("sampled.txt");
   for (const auto& [arguments, named] : std::initializer_list<std::pair<std::string, std::string>>{
            {"", "--server: must name"},
+           {"--server=a", "--server: \"a\" is not HOST:PORT"},
            {"--server=a:1 --sever=b:1", "unknown flag --sever"},
            {"--server=a:1 --text=" + text, "--text: goes with tern-worker evaluate DIR"},
            {"--server=a:1 --threads=-1", "--threads: -1"},
@@ -55,7 +56,11 @@ TEST(WorkerProgramTest, ABadCommandLineIsOneLineAndExitCodeTwo) {
 TEST(WorkerProgramTest, SaysHowManyCudaDevicesItSees) {
   const Ran ran = RunWorker("count-devices");
   EXPECT_EQ(ran.exit_code, 0);
-  EXPECT_EQ(ran.output, absl::StrCat(CountCudaDevices(), "\n"));
+  const int devices = CountCudaDevices();
+  EXPECT_TRUE(absl::StartsWith(ran.output, absl::StrCat(devices, "\n"))) << ran.output;
+  // Where there is none, a line says why.
+  EXPECT_EQ(absl::StrContains(ran.output, "\ntern-worker: device \"cuda:0\": "), devices == 0)
+      << ran.output;
 }
 
 TEST(WorkerProgramTest, AnIdleWorkerStopsAtOnce) {

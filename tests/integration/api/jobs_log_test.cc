@@ -30,5 +30,21 @@ TEST(JobsLogTest, LinesAboutALeaseNameItsJobAndTask) {
   }
 }
 
+TEST(JobsLogTest, AJobsEndIsALineWithItsStateAndError) {
+  JobsObserver metrics;
+  JobsLog log(metrics);
+  const std::string job = "namespaces/default/quantizationJobs/demo";
+  const auto line = [&](JobState state, const std::string& error) {
+    testing::internal::CaptureStderr();
+    log.JobEnded(job, state, error);
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string named = "\"message\":\"job ended\",\"job\":\"" + job + "\",\"state\":";
+  EXPECT_THAT(line(JobState::kFailed, "task scan failed: truncated"),
+              HasSubstr(named + "\"FAILED\",\"error\":\"task scan failed: truncated\"}\n"));
+  EXPECT_THAT(line(JobState::kSucceeded, ""), HasSubstr(named + "\"SUCCEEDED\"}\n"));
+  EXPECT_THAT(line(JobState::kCancelled, ""), HasSubstr(named + "\"CANCELLED\"}\n"));
+}
+
 }  // namespace
 }  // namespace tern

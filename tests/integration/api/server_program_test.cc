@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,7 +18,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "proto/service/process_memory.h"
 #include "server/data_folder.h"
 #include "server/server_options.h"
 #include "server/supervisor/child_process.h"
@@ -118,10 +121,48 @@ TEST(WorkerDevicesTest, TheProgramSaysHowManyThereAre) {
   const std::string program = folder.File("worker");
   std::ofstream(program) << "#!/bin/sh\n[ \"$*\" = count-devices ] && echo 3\n";
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  EXPECT_EQ(CountCudaDevicesOf(program).value(), 3);
+  EXPECT_EQ(CountCudaDevicesOf(program).value().count, 3);
+  std::ofstream(program) << "#!/bin/sh\necho 0; echo 'tern-worker: no driver' >&2; echo more >&2\n";
+  EXPECT_EQ(CountCudaDevicesOf(program).value().count, 0);
+  EXPECT_EQ(CountCudaDevicesOf(program).value().said, "no driver");
   std::ofstream(program) << "#!/bin/sh\necho 3; exit 1\n";
   EXPECT_FALSE(CountCudaDevicesOf(program).ok()) << "it failed";
   EXPECT_FALSE(CountCudaDevicesOf("/missing/worker").ok());
+}
+
+TEST_F(ServerProgramTest, WorkersOnCudaThatFindNoDeviceAreABadCommandLine) {
+  const std::string program = folder_.File("worker");
+  const auto start = [&](const std::string& workers, const std::string& script) {
+    std::ofstream(program) << "#!/bin/sh\n" << script << "\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    return Start(absl::StrCat("--data=x --worker-device=cuda --local-workers=", workers,
+                              " --worker-binary=", program))
+        ->Wait()
+        .exit_code;
+  };
+  for (const char* const workers : {"1", "auto"}) {
+    EXPECT_EQ(start(workers, "echo 0; echo 'tern-worker: no driver' >&2"), 2);
+    EXPECT_EQ(
+        Output(),
+        "tern-server: --worker-device: cuda, but the worker sees no CUDA device: no driver\n");
+  }
+  EXPECT_EQ(start("3", "echo 2"), 2);
+  EXPECT_TRUE(absl::StrContains(Output(), "--local-workers: 3 workers on CUDA")) << Output();
+}
+
+TEST_F(ServerProgramTest, AutoWithoutADeviceSaysWhyItTakesTheCpu) {
+  const std::string program = folder_.File("worker");
+  std::ofstream(program) << "#!/bin/sh\n[ \"$*\" != count-devices ] && exec sleep 1000\n"
+                         << "echo 0; echo 'tern-worker: no driver' >&2\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const auto server = Start(absl::StrCat(
+      Serving(), " --local-workers=auto --drain-timeout=0s --worker-binary=", program));
+  AwaitPorts();
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait().ToString(), "exit code 0");
+  EXPECT_TRUE(
+      absl::StrContains(Output(), "the local worker computes on the CPU\",\"reason\":\"no dri"))
+      << Output();
 }
 
 TEST_F(ServerProgramTest, VersionAndHelpEndWithZero) {
@@ -185,7 +226,7 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
                         << "\nwhile :; do sleep 0.01; done\n";
   chmod(worker.c_str(), 0755);
   const auto server =
-      Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 ",
+      Start(absl::StrCat(Serving(), " --local-workers=1 --worker-threads=3 --worker-memory=5000 ",
                          "--drain-timeout=30s --log-level=warning --worker-binary=", worker));
   const std::string address = AwaitPorts().at("listen");
   while (!absl::StrContains(ReadAll(folder_.File("log")), "\n")) {
@@ -196,9 +237,45 @@ TEST_F(ServerProgramTest, StartsLocalWorkersAndDrainsThem) {
   const std::string log = ReadAll(folder_.File("log"));
   EXPECT_TRUE(absl::StartsWith(
       log, absl::StrCat("--server=", address, " --metrics=127.0.0.1:0 --device=cpu --threads=3 ",
-                        "--drain-timeout=27s --log-level=warning --supervisor=")))
+                        "--drain-timeout=27s --log-level=warning --memory=5000 --last-words=3 ",
+                        "--supervisor=")))
       << log;
   EXPECT_TRUE(absl::EndsWith(log, "drained\n")) << log;
+}
+
+TEST_F(ServerProgramTest, LocalWorkersShareTheMemory) {
+  const std::string worker = folder_.File("worker.sh");
+  std::ofstream(worker) << "#!/bin/sh\necho \"$@\" >>" << folder_.File("log")
+                        << "\nexec sleep 1000\n";
+  chmod(worker.c_str(), 0755);
+  const auto server = Start(
+      absl::StrCat(Serving(), " --local-workers=3 --drain-timeout=0s --worker-binary=", worker));
+  const auto lines = [&] {
+    const std::string log = ReadAll(folder_.File("log"));
+    return std::count(log.begin(), log.end(), '\n');
+  };
+  const absl::Time limit = absl::Now() + absl::Seconds(60);
+  while (lines() < 3 && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(10));
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait().ToString(), "exit code 0");
+  const std::string share = absl::StrCat(" --memory=", MemoryLimitBytes() / 3, " ");
+  const std::string log = ReadAll(folder_.File("log"));
+  const std::vector<std::string> shared = absl::StrSplit(log, share);
+  EXPECT_EQ(shared.size(), 4U) << log;
+}
+
+TEST_F(ServerProgramTest, MemoryOfLocalWorkersIsThatOfTheirDevice) {
+  EXPECT_EQ(Start("--data=x --worker-memory=-1")->Wait().exit_code, 2);
+  EXPECT_EQ(Output(), "tern-server: --worker-memory: must not be negative\n");
+  const std::string worker = folder_.File("worker.sh");
+  std::ofstream(worker) << "#!/bin/sh\necho 1\n";
+  chmod(worker.c_str(), 0755);
+  EXPECT_EQ(Start(absl::StrCat("--data=x --local-workers=1 --worker-device=cuda ",
+                               "--worker-memory=5 --worker-binary=", worker))
+                ->Wait()
+                .exit_code,
+            2);
+  EXPECT_TRUE(absl::StrContains(Output(), "there is --worker-device-memory")) << Output();
 }
 
 TEST(DataFolderTest, IsFreeAgainOnceClosed) {

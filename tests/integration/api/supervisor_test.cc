@@ -82,8 +82,10 @@ TEST_F(SupervisorTest, StartsEachWorkerWithItsArguments) {
   EXPECT_EQ(supervisor.RunningPids().size(), 2U);
   std::vector<std::string> lines = Lines("log");
   std::sort(lines.begin(), lines.end());
-  EXPECT_TRUE(absl::StartsWith(lines[0], "--slot=0 --supervisor=local-")) << lines[0];
-  EXPECT_TRUE(absl::StartsWith(lines[1], "--slot=1 --supervisor=local-")) << lines[1];
+  EXPECT_TRUE(absl::StartsWith(lines[0], "--slot=0 --last-words=3 --supervisor=local-"))
+      << lines[0];
+  EXPECT_TRUE(absl::StartsWith(lines[1], "--slot=1 --last-words=3 --supervisor=local-"))
+      << lines[1];
 }
 
 TEST_F(SupervisorTest, AKilledWorkerIsReportedAndStartedAgainAsAnother) {
@@ -105,6 +107,22 @@ TEST_F(SupervisorTest, AWorkerThatRefusesItsConfigurationIsNotStartedAgain) {
   // Longer than many backoffs.
   absl::SleepFor(absl::Milliseconds(200));
   EXPECT_EQ(Lines("log").size(), 1U);
+}
+
+TEST_F(SupervisorTest, TheErrorOfAWorkerThatCannotRunIsLogged) {
+  testing::internal::CaptureStderr();
+  {
+    Supervisor supervisor(Options("echo no CUDA here >&3; exit 2", 2));
+    EXPECT_TRUE(Eventually([&] { return ended() == 2 && supervisor.AllEnded(); }));
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(absl::StrContains(log, "not started again\",\"slot\":0,\"error\":\"no CUDA here"))
+      << log;
+  EXPECT_TRUE(absl::StrContains(log, "not started again\",\"slot\":1,\"error\":\"no CUDA here"))
+      << log;
+  const size_t last = log.find("no local worker is left");
+  EXPECT_NE(last, std::string::npos) << log;
+  EXPECT_EQ(log.find("no local worker is left", last + 1), std::string::npos) << log;
 }
 
 TEST_F(SupervisorTest, AProgramThatCannotBeRunIsTriedAgain) {
@@ -156,13 +174,24 @@ TEST_F(SupervisorTest, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
   EXPECT_TRUE(absl::StrContains(child.status().message(), folder_.File("none")));
 }
 
-TEST_F(SupervisorTest, AProcessInheritsNoOpenFiles) {
+TEST_F(SupervisorTest, AProcessHasLastWords) {
+  EXPECT_EQ(
+      ChildProcess::Start({Script("printf 'out of luck' >&3; exit 5")}).value()->Wait().last_words,
+      "out of luck");
+  EXPECT_EQ(ChildProcess::Start({"/bin/true"}).value()->Wait().last_words, "");
+  // One that goes on with the file open is not waited for.
+  const ProcessEnd end = ChildProcess::Start({Script("sleep 1000 & echo $! >&3")}).value()->Wait();
+  EXPECT_EQ(end.exit_code, 0);
+  EXPECT_EQ(kill(std::stoi(end.last_words), SIGKILL), 0);
+}
+
+TEST_F(SupervisorTest, AProcessInheritsNoOtherOpenFiles) {
   const int file = dup(STDERR_FILENO);
   const std::string path = Script("ls /proc/self/fd >" + folder_.File("fds"));
   const auto child = ChildProcess::Start({path}).value();
   EXPECT_EQ(child->Wait().exit_code, 0);
-  // 0 to 2, and the folder that ls reads.
-  EXPECT_EQ(Lines("fds").size(), 4U);
+  // 0 to 2, the last words, and the folder that ls reads.
+  EXPECT_EQ(Lines("fds").size(), 5U);
   close(file);
 }
 

@@ -230,6 +230,32 @@ TEST(CommandsTest, ServerAddressComesFromTheEnvironment) {
   EXPECT_EQ(run.code, 0);
 }
 
+TEST(CommandsTest, AServerWithoutAPortIsRefusedByTheNameItWasGivenBy) {
+  const TempDir dir;
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"jobs", "list"},
+           {"jobs", "get", "demo"},
+           {"jobs", "watch", "demo"},
+           {"jobs", "cancel", "demo"},
+           {"jobs", "delete", "demo"},
+           {"workers", "list"},
+           {"server", "info"},
+           {"download", "demo", "--out", dir.File("out")},
+           {"submit", "/m", "--method", "pt2llm", "--calibration", "/c", "--out", dir.File("out")},
+           {"compare", "/m", "method=pt2llm", "--calibration", "/c", "--eval", "/e"}}) {
+    std::vector<std::string> flagged = words;
+    flagged.insert(flagged.end(), {"--server", "localhost"});
+    const Outcome run = RunTern(flagged);
+    EXPECT_EQ(run.code, 2) << words[0];
+    EXPECT_EQ(run.err, "tern: --server: \"localhost\" is not HOST:PORT: the port is missing\n");
+    EXPECT_FALSE(std::filesystem::exists(dir.File("out"))) << words[0];
+  }
+  ASSERT_EQ(setenv("TERN_SERVER", "localhost", 1), 0);
+  const Outcome run = RunTern({"jobs", "list"});
+  unsetenv("TERN_SERVER");
+  EXPECT_EQ(run.err, "tern: TERN_SERVER: \"localhost\" is not HOST:PORT: the port is missing\n");
+}
+
 TEST(CommandsTest, HelpOfEveryCommandNamesIt) {
   for (const Command& command : Commands()) {
     std::vector<std::string> words = {"help"};

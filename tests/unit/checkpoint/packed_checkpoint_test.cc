@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "checkpoint/atomic_file.h"
 #include "checkpoint/strict_json.h"
@@ -15,8 +17,10 @@ namespace tern {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 class PackedCheckpointTest : public ::testing::Test {
  protected:
@@ -170,6 +174,45 @@ TEST_F(PackedCheckpointTest, AnIndexThatDisagreesIsDataLossWhateverTheManifestSa
   WriteText(path_ + "/" + kIndexFile, wrong);
   RenewManifest(path_);
   EXPECT_THAT(OpenAndVerify(), IsError(absl::StatusCode::kDataLoss, HasSubstr("total_size")));
+}
+
+TEST_F(PackedCheckpointTest, EveryBadFileIsFound) {
+  const auto bad_files = [&] {
+    const auto bad = PackedCheckpoint::FindBadFiles(path_);
+    std::vector<std::string> names;
+    for (const auto& [name, fault] : *bad) {
+      EXPECT_THAT(fault, IsError(absl::StatusCode::kDataLoss, HasSubstr(name)));
+      names.push_back(name);
+    }
+    return names;
+  };
+  EXPECT_THAT(bad_files(), ElementsAre());
+  Flip(BlockFileName(0), Read(BlockFileName(0)).size() - 1);
+  Flip("tokenizer.json", 0);
+  std::filesystem::remove(path_ + "/" + kUnquantizedFile);
+  EXPECT_THAT(bad_files(), UnorderedElementsAre(BlockFileName(0), "tokenizer.json",
+                                                std::string(kUnquantizedFile)));
+  Flip(kConfigFile, 0);
+  EXPECT_THAT(bad_files(), UnorderedElementsAre(std::string(kConfigFile), BlockFileName(0),
+                                                "tokenizer.json", std::string(kUnquantizedFile)));
+}
+
+TEST_F(PackedCheckpointTest, FaultsThatTheManifestHidesAreFoundInEveryFile) {
+  WriteTensors(path_ + "/" + BlockFileName(0), {{"x", {DType::kU8, {1}, {1}}}});
+  WriteText(path_ + "/" + kIndexFile, R"({"weight_map": {}})");
+  std::filesystem::remove(path_ + "/" + BlockFileName(1));
+  RenewManifest(path_);
+  const auto bad = PackedCheckpoint::FindBadFiles(path_);
+  std::vector<std::string> names;
+  for (const auto& file : *bad) names.push_back(file.name);
+  EXPECT_THAT(names, UnorderedElementsAre(std::string(kManifestFile), BlockFileName(0),
+                                          std::string(kIndexFile)));
+}
+
+TEST_F(PackedCheckpointTest, WithoutAManifestThereIsNothingToHoldFilesAgainst) {
+  std::filesystem::remove(path_ + "/" + kManifestFile);
+  EXPECT_THAT(PackedCheckpoint::FindBadFiles(path_),
+              IsError(absl::StatusCode::kNotFound, HasSubstr("tern-manifest.json")));
 }
 
 TEST_F(PackedCheckpointTest, ADamagedManifestIsDataLoss) {

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "checkpoint/atomic_file.h"
+#include "checkpoint/packed_format.h"
 #include "checkpoint/strict_json.h"
 #include "tests/integration/client/run_tern.h"
 #include "tests/temp_dir.h"
@@ -90,6 +92,22 @@ TEST_F(CheckpointCommandsTest, DamageIsDataLossWhicheverFileItIsIn) {
     WriteText(entry.path().string(), whole);
   }
   EXPECT_EQ(RunTern({"verify", packed_}).code, 0);
+}
+
+TEST_F(CheckpointCommandsTest, VerifyNamesEveryDamagedFile) {
+  Pack({"pt2llm", 5, true});
+  std::filesystem::resize_file(packed_ + "/" + BlockFileName(0), 100);
+  std::filesystem::remove(packed_ + "/" + kUnquantizedFile);
+  const Outcome text = RunTern({"verify", packed_});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_EQ(text.out, "");
+  EXPECT_THAT(text.err, HasSubstr("tern: " + packed_ + ": 2 files are damaged\n"));
+  EXPECT_THAT(text.err, HasSubstr("  " + BlockFileName(0) + ": 100 bytes, but the manifest says"));
+  EXPECT_THAT(text.err, HasSubstr(absl::StrCat("  ", kUnquantizedFile, ": listed in the manif")));
+  const json error = json::parse(RunTern({"verify", packed_, "--output", "json"}).err)["error"];
+  EXPECT_EQ(error["code"], "DATA_LOSS");
+  ASSERT_EQ(error["fields"].size(), 2U);
+  EXPECT_EQ(error["fields"][0]["field"], BlockFileName(0));
 }
 
 TEST_F(CheckpointCommandsTest, ExportSaysThatLowBitActivationsStayBehind) {

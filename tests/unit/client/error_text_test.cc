@@ -35,6 +35,23 @@ TEST(ErrorTextTest, OptionOfAMethodHasTheFlagSet) {
             "tern: --set group_size: too small\n");
 }
 
+TEST(ErrorTextTest, ValuesOfAMethodsOptionAreThoseOfTheFlagSet) {
+  const std::string field = "quantization_job.spec.twla.reorder";
+  const std::string description = "is REORDER_SSR; set rotation=ROTATION_NONE or MY_ROTATION_NONE";
+  EXPECT_EQ(ErrorText(InvalidField(field, description)),
+            "tern: --set reorder: is ssr; set rotation=none or MY_ROTATION_NONE\n");
+  const auto json = nlohmann::json::parse(ErrorJson(InvalidField(field, description), kExitUsage));
+  EXPECT_EQ(json["error"]["message"], field + ": " + description);
+  EXPECT_EQ(ErrorText(InvalidField("quantization_job.spec.twla.activation_bits",
+                                   "is 8, but mixed_activations chooses them")),
+            "tern: --set activation_bits: is 8, but activation_bits=auto chooses them\n");
+}
+
+TEST(ErrorTextTest, WordsOfOtherFieldsStayAsTheyAre) {
+  EXPECT_EQ(ErrorText(InvalidField("quantization_job.spec.model", "/m/REORDER_SSR is missing")),
+            "tern: MODEL: /m/REORDER_SSR is missing\n");
+}
+
 TEST(ErrorTextTest, FieldWithoutFlagKeepsItsName) {
   EXPECT_EQ(ErrorText(InvalidField("page_token", "not one of ours")),
             "tern: page_token: not one of ours\n");

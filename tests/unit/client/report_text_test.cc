@@ -116,6 +116,21 @@ TEST(ReportTextTest, TellsOfRotationsAndActivationBits) {
   EXPECT_THAT(text, testing::HasSubstr("bits  activations  damping"));
 }
 
+TEST(JobTextTest, WhatWasDoneAgainIsShownWhileTheJobRunsAndOnceInTheEnd) {
+  v1::QuantizationJob job;
+  job.set_state(v1::QuantizationJob::RUNNING);
+  EXPECT_THAT(JobText(job), testing::Not(testing::HasSubstr("Retries")));
+  job.mutable_progress()->set_worker_deaths(2);
+  const std::string line = "Retries             failed attempts: 0, workers lost: 2\n";
+  EXPECT_THAT(JobText(job), testing::HasSubstr(line));
+  job = FinishedJob();
+  job.mutable_progress()->set_worker_deaths(2);
+  job.mutable_report()->set_worker_deaths(2);
+  const std::string text = JobText(job);
+  ASSERT_THAT(text, testing::HasSubstr(line));
+  EXPECT_EQ(text.find("Retries"), text.rfind("Retries"));
+}
+
 TEST(JobsTableTest, HasARowPerJob) {
   v1::QuantizationJob job = FinishedJob();
   job.mutable_spec()->set_model("/models/demo");

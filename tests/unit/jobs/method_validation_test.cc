@@ -106,7 +106,8 @@ TEST(MethodValidationTest, ReorderingAndRotationExcludeEachOther) {
       m.set_reorder(Pt2LlmMethod::REORDER_SSR);
     });
     EXPECT_THAT(std::string(status.message()),
-                HasSubstr("SSR and the others) and rotation exclude each other"));
+                HasSubstr("is REORDER_SSR, but reordering and rotation exclude each other: set "
+                          "reorder=REORDER_NONE or rotation=ROTATION_NONE"));
   }
   EXPECT_THAT(Validate([](TwlaMethod& m) {
                 m.set_rotation(TwlaMethod::ROTATION_NONE);
@@ -127,13 +128,13 @@ TEST(MethodValidationTest, WhatWouldHaveNoEffectIsRefused) {
                   hadamard(m);
                   change(m);
                 }).message(),
-                HasSubstr("without a rotation of KOTMS"));
+                HasSubstr("no effect with rotation=ROTATION_HADAMARD"));
   }
   EXPECT_THAT(Validate([](TwlaMethod& m) {
                 m.set_rotation(TwlaMethod::ROTATION_NONE);
                 m.set_factorization(TwlaMethod::FACTORIZATION_BALANCED);
               }).message(),
-              HasSubstr("twla.factorization"));
+              HasSubstr("twla.factorization: has no effect with rotation=ROTATION_NONE"));
 }
 
 TEST(MethodValidationTest, FixedAndMixedBitsExcludeEachOther) {

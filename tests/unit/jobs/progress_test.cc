@@ -41,6 +41,15 @@ TEST(ProgressTest, ActiveTasksCountByTheirOwnFraction) {
   EXPECT_EQ(progress.active(0).task(), "quantize/1");
 }
 
+TEST(ProgressTest, TellsOfWhatHadToBeDoneAgain) {
+  JobRecord job = RunningJob();
+  job.failed_attempts = 1;
+  job.worker_deaths = 3;
+  const v1::Progress progress = ComputeProgress(job, {}, kStart);
+  EXPECT_EQ(progress.failed_attempts(), 1);
+  EXPECT_EQ(progress.worker_deaths(), 3);
+}
+
 TEST(ProgressTest, TheTimeLeftIsThePaceSoFar) {
   const v1::Progress progress = ComputeProgress(RunningJob(), {}, kStart + absl::Seconds(10));
   EXPECT_EQ(progress.eta().seconds(), 40);

@@ -15,8 +15,9 @@ namespace tern {
 class RecordingObserver : public JobsObserver {
  public:
   void JobCreated(absl::string_view) override { Count("job created"); }
-  void JobEnded(absl::string_view, JobState state) override {
+  void JobEnded(absl::string_view, JobState state, absl::string_view error) override {
     Count(absl::StrCat("job ended ", static_cast<int>(state)));
+    if (!error.empty()) Count(absl::StrCat("job ended: ", error));
   }
   void TaskAttempt(const ObservedLease& lease, absl::string_view kind,
                    absl::string_view outcome) override {

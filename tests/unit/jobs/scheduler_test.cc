@@ -422,6 +422,7 @@ TEST_F(SchedulerTest, ATaskThatFailsThreeTimesFailsItsJobWithAllItsErrors) {
                     HasSubstr("second reason"), HasSubstr("third reason")));
   EXPECT_TRUE(failed.has_end_time());
   EXPECT_EQ(world_.observer().Counted("job ended 4"), 1);
+  EXPECT_EQ(world_.observer().Counted("job ended: " + failed.error().message()), 1);
   EXPECT_THAT(world_.BlobKeys(), ElementsAre());
   const auto idle = a_.Idle(system());
   ASSERT_THAT(idle, IsOk());
