@@ -1,6 +1,7 @@
 #include "worker/quant/sensitivity.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <utility>
@@ -48,7 +49,7 @@ class Measurement {
     }
     if (streams_.empty()) return Result();
     if (!HasStatesOfTheWindows()) state_ = SensitivityState();
-    if (state_.prefix.next_block > FirstBlock()) state_.prefix = CalibrationState();
+    TERN_RETURN_IF_ERROR(RewindPrefix());
     CountSteps();
     TERN_RETURN_IF_ERROR(AdvancePrefix());
     const int64_t pass = PassWindows();
@@ -117,6 +118,35 @@ class Measurement {
               StreamCount() * (blocks + 1));
   }
 
+  // To the last states that are kept and not too far, unless it is between them and the first
+  // block.
+  absl::Status RewindPrefix() {
+    CalibrationState& prefix = state_.prefix;
+    const bool too_far = prefix.next_block > FirstBlock();
+    const auto after = state_.kept_prefixes.upper_bound(FirstBlock());
+    if (after == state_.kept_prefixes.begin()) {
+      if (too_far) prefix = CalibrationState();
+      return absl::OkStatus();
+    }
+    const auto& [block, states] = *std::prev(after);
+    if (!too_far && block <= prefix.next_block) return absl::OkStatus();
+    prefix.next_block = block;
+    return backend_.Copy(states, prefix.quantized);
+  }
+
+  absl::Status KeepPrefix() {
+    const CalibrationState& prefix = state_.prefix;
+    const int64_t count = options_.memory.kept_prefix_bytes / prefix.quantized.bytes();
+    const int64_t apart = config().num_blocks / (count + 1) + 1;
+    if (prefix.next_block % apart != 0 || state_.kept_prefixes.contains(prefix.next_block)) {
+      return absl::OkStatus();
+    }
+    Tensor& kept = state_.kept_prefixes[prefix.next_block];
+    TERN_ASSIGN_OR_RETURN(kept, backend_.Allocate(ElementType::kF32, prefix.quantized.rows(),
+                                                  prefix.quantized.cols()));
+    return backend_.Copy(prefix.quantized, kept);
+  }
+
   absl::Status AdvancePrefix() {
     CalibrationState& prefix = state_.prefix;
     if (prefix.quantized.empty()) {
@@ -131,6 +161,7 @@ class Measurement {
                             Load(prefix.next_block, prefix.next_block + 1));
       TERN_RETURN_IF_ERROR(
           AdvanceCalibration(backend_, config(), /*full=*/{}, weights, options_.cancelled, prefix));
+      TERN_RETURN_IF_ERROR(KeepPrefix());
       Advance(windows_.count());
     }
     return absl::OkStatus();
@@ -298,8 +329,10 @@ SensitivityMemory ChooseSensitivityMemory(const Backend& backend, const ModelCon
     return memory;
   }
   memory.prefix_on_host = prefix > device->total / 4;
-  memory.probe_bytes = (device->total - (memory.prefix_on_host ? 0 : prefix)) / 2;
-  memory.kept_weight_bytes = memory.probe_bytes / 2;
+  const int64_t eighth = (device->total - (memory.prefix_on_host ? 0 : prefix)) / 8;
+  memory.probe_bytes = 3 * eighth;
+  memory.kept_weight_bytes = 2 * eighth;
+  memory.kept_prefix_bytes = eighth;
   return memory;
 }
 

@@ -49,11 +49,13 @@ struct SensitivityMemory {
   bool prefix_on_host = false;  // where the device's own memory has no room for it
   // The weights of as many of the last blocks, which most measurements ask for, stay in memory.
   int64_t kept_weight_bytes = 0;
+  // So do the hidden states before as many blocks, evenly apart, for measurements that go back.
+  int64_t kept_prefix_bytes = 0;
 };
 
-// On the CPU the kept prefix and as much again, at least 512 MiB, and no weights; of what a device
-// has of its own about half for probes, and a quarter for weights. Depends on the arguments and the
-// size of the device's memory alone.
+// On the CPU the prefix and as much again, at least 512 MiB, and nothing that stays; of what a
+// device has of its own three eighths for probes, two for weights and one for states that stay.
+// Depends on the arguments and the size of the device's memory alone.
 SensitivityMemory ChooseSensitivityMemory(const Backend& backend, const ModelConfig& config,
                                           int64_t tokens);
 
@@ -72,7 +74,8 @@ struct SensitivityOptions {
 struct SensitivityState {
   // The windows' hidden states before a block, all blocks before it at the baseline.
   CalibrationState prefix;
-  std::map<int64_t, BlockWeights> blocks;  // at the baseline
+  std::map<int64_t, Tensor> kept_prefixes;  // the same before these blocks
+  std::map<int64_t, BlockWeights> blocks;   // at the baseline
   std::optional<WindowLosses> losses;
 };
 
@@ -80,14 +83,14 @@ struct SensitivityState {
 // the activations that all probes are compared with.
 //
 // `state` is what an earlier measurement has left, or empty. Its prefix is brought to the first
-// block that a probe changes, from where it stands or, where that is too far, anew. Where its
-// windows are of another shape, nothing of it is used.
+// block that a probe changes, from where it stands, from what is kept or anew. Where its windows
+// are of another shape, nothing of it is used.
 //
 // The bits of a loss depend neither on the state nor on the memory; on the CPU they are those of
 // Evaluate with the same activations.
 //
-// Memory: the prefix, the probes' states, one block's weights and those kept, the head, 128 MiB of
-// logits at most.
+// Memory: the prefix and those kept, the probes' states, one block's weights and those kept, the
+// head, 128 MiB of logits at most.
 // INVALID_ARGUMENT: windows of another shape, token ids outside the vocabulary, no such block.
 absl::StatusOr<Sensitivity> MeasureSensitivity(Backend& backend, const WeightSource& baseline,
                                                const EvaluatedWindows& windows,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/backend/host_tensors.h"
@@ -59,6 +60,16 @@ TEST(MemoryTest, AViewOfRowsSharesTheStorage) {
   const Tensor tensor = UploadFloats(*backend, {1, 2, 3, 4, 5, 6}, 3, 2);
   ASSERT_TRUE(backend->Zero(tensor.Rows(1, 1)).ok());
   EXPECT_EQ(DownloadFloats(*backend, tensor), (std::vector<float>{1, 2, 0, 0, 5, 6}));
+}
+
+TEST(MemoryTest, AnyOperationMayBeTheFirstOfItsThread) {
+  const auto backend = TestBackend(1);
+  const Tensor from = UploadFloats(*backend, {1, 2, 3, 4}, 2, 2);
+  const Tensor to = EmptyFloats(*backend, 2, 2);
+  absl::Status status;
+  std::thread([&] { status = backend->Copy(from, to); }).join();
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(DownloadFloats(*backend, to), (std::vector<float>{1, 2, 3, 4}));
 }
 
 TEST(MemoryTest, CopyMovesTheValuesOfOneTensorToAnother) {

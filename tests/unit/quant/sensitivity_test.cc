@@ -252,6 +252,28 @@ TEST_F(SensitivityTest, APrefixThatIsKeptAdvancedOrMadeAnewGivesTheSameBits) {
   EXPECT_EQ(state.prefix.next_block, 0);
 }
 
+TEST_F(SensitivityTest, GoingBackStartsFromTheStatesThatWereKept) {
+  const int64_t states = kWindows * kLength * config_.hidden_size * 4;
+  const int64_t last = config_.num_blocks - 1;
+  const std::vector<double> anew = Losses(MeasureAnew(last));
+  const SensitivityOptions two = {.memory = {.kept_prefix_bytes = 3 * states - 1}};
+  SensitivityState state;
+  EXPECT_EQ(Losses(Measure(last, state, two)), anew);
+  EXPECT_LE(state.kept_prefixes.size(), 2U);
+  ASSERT_FALSE(state.kept_prefixes.empty());
+  const int64_t kept = state.kept_prefixes.begin()->first;
+  ASSERT_GT(kept, 0);
+  const std::vector<double> of_kept = Losses(MeasureAnew(kept + 1));
+  const std::vector<double> before_kept = Losses(MeasureAnew(kept));
+  loaded_.clear();
+  EXPECT_EQ(Losses(Measure(kept + 1, state, two)), of_kept);
+  EXPECT_EQ(loaded_.front(), kept) << "no block before";
+  loaded_.clear();
+  EXPECT_EQ(Losses(Measure(kept, state, two)), before_kept);
+  EXPECT_EQ(loaded_.front(), 0) << "before the first that are kept";
+  EXPECT_EQ(Losses(Measure(last, state, two)), anew) << "forward again";
+}
+
 TEST_F(SensitivityTest, APrefixOfOtherWindowsIsNotTaken) {
   SensitivityState state;
   const EvaluatedWindows fewer = {std::span(ids_).first(kLength), kLength};

@@ -145,7 +145,7 @@ absl::Status DeviceContext::ReleaseUnused() {
 }
 
 absl::Status DeviceContext::Synchronize(const char* operation) {
-  return CudaStatus(cudaStreamSynchronize(stream_), operation);
+  return CudaStatus(cudaStreamSynchronize(stream()), operation);
 }
 
 int64_t DeviceContext::used_bytes() const {

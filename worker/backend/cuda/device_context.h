@@ -29,14 +29,15 @@ class DeviceContext {
   int ordinal() const { return ordinal_; }
   const std::string& model() const { return model_; }  // "NVIDIA H200"
   int64_t memory_bytes() const { return memory_bytes_; }
-  cudaStream_t stream() const { return stream_; }
-  cublasHandle_t cublas() const { return cublas_; }
-  cusolverDnHandle_t cusolver() const { return cusolver_; }
+  // Each makes the device the calling thread's, which it must be for work on the stream: an
+  // operation may be the first that its thread does.
+  cudaStream_t stream() const { return Entered(stream_); }
+  cublasHandle_t cublas() const { return Entered(cublas_); }
+  cusolverDnHandle_t cusolver() const { return Entered(cusolver_); }
 
   // Uninitialised memory from the stream's pool: what the stream did with freed memory happens
-  // before what it does with the memory given here. Makes the device the calling thread's: whatever
-  // a thread does with a backend begins with memory from it. RESOURCE_EXHAUSTED says what was asked
-  // for and what was free.
+  // before what it does with the memory given here. RESOURCE_EXHAUSTED says what was asked for and
+  // what was free.
   absl::StatusOr<Tensor> Allocate(ElementType type, int64_t rows, int64_t cols);
   // The same for another stream of the device, which may use it at once; what is freed of it
   // belongs to this context's stream.
@@ -56,6 +57,13 @@ class DeviceContext {
 
  private:
   DeviceContext() = default;
+
+  // A device that cannot be entered fails what is done with the handle.
+  template <typename Handle>
+  Handle Entered(Handle handle) const {
+    cudaSetDevice(ordinal_);
+    return handle;
+  }
 
   int ordinal_ = 0;
   std::string model_;
