@@ -87,8 +87,11 @@ std::string ActivationBitsText(const v1::ActivationBits& activations) {
                            absl::StrJoin(parts, ", "));
   }
   if (activations.has_expected_loss_rise()) {
+    int interactions = 0;
+    for (const auto& block : activations.blocks()) interactions += block.interactions_size();
     absl::StrAppend(&text, "; expected loss rise ",
-                    SignificantText(activations.expected_loss_rise()), " nats per token");
+                    SignificantText(activations.expected_loss_rise()), " nats per token (",
+                    interactions, " interaction", interactions == 1 ? "" : "s", " measured)");
   }
   return text;
 }

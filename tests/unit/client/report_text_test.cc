@@ -108,9 +108,12 @@ TEST(ReportTextTest, TellsOfRotationsAndActivationBits) {
   for (const int32_t bits : {2, 6, 6}) activations.add_blocks()->set_bits(bits);
   activations.set_average_bits(14.0 / 3);
   activations.set_expected_loss_rise(0.0123);
+  activations.mutable_blocks(1)->add_interactions();
+  activations.mutable_blocks(2)->add_interactions();
   const std::string text = ReportText(job);
   EXPECT_THAT(text, testing::HasSubstr("Activation bits     4.67 on average: 2 in 1 block, 6 in 2 "
-                                       "blocks; expected loss rise 0.0123 nats per token\n"));
+                                       "blocks; expected loss rise 0.0123 nats per token (2 "
+                                       "interactions measured)\n"));
   EXPECT_THAT(text, testing::HasSubstr("Rotation            loss 2 to 1.5 (mean of 1 layers), at "
                                        "most 0.0004 from orthogonal\n"));
   EXPECT_THAT(text, testing::HasSubstr("bits  activations  damping"));
