@@ -1,7 +1,6 @@
 #ifndef TERN_SERVER_STORE_RECORDS_H_
 #define TERN_SERVER_STORE_RECORDS_H_
 
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -81,7 +80,10 @@ struct BitsProbe {
   int32_t previous_bits = 0;  // of the block before; 0: the baseline's
   int32_t bits = 0;
 
-  auto operator<=>(const BitsProbe&) const = default;
+  bool operator==(const BitsProbe&) const = default;
+  bool operator<(const BitsProbe& other) const {
+    return std::pair(previous_bits, bits) < std::pair(other.previous_bits, other.bits);
+  }
 };
 
 struct TaskRecord {
