@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -22,7 +24,8 @@ bool HasScheme(absl::string_view address) {
 
 bool IsPort(absl::string_view text) {
   uint32_t port = 0;
-  return absl::SimpleAtoi(text, &port) && port > 0 && port <= 65535;
+  return absl::c_all_of(text, absl::ascii_isdigit) && absl::SimpleAtoi(text, &port) && port > 0 &&
+         port <= 65535;
 }
 
 // What HOST:PORT lacks; empty when nothing.

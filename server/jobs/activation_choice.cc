@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/status_macros.h"
 #include "server/jobs/bit_allocation.h"
+#include "server/jobs/method_recipe.h"
 
 namespace tern {
 namespace {
@@ -113,7 +114,7 @@ std::vector<BitsProbe> ProbesOf(const v1::MixedActivations& options, const TaskR
   if (task.kind == TaskKind::kInteraction) return task.probes;
   const std::vector<int32_t> probed = Probed(options);
   std::vector<int32_t> before = {0};
-  if (task.index > 0 && options.interactions() != v1::MixedActivations::INTERACTIONS_NEEDED) {
+  if (task.index > 0 && MeasuresAllInteractions(options)) {
     before.insert(before.end(), probed.begin(), probed.end());
   }
   std::vector<BitsProbe> probes;

@@ -25,9 +25,7 @@ MethodRecipe TwlaRecipe(const v1::TwlaMethod& method) {
   if (recipe.mixed) {
     const auto& candidates = method.mixed_activations().candidates();
     recipe.activation_bits.assign(candidates.begin(), candidates.end());
-    // Jobs from before there was a choice measure all.
-    recipe.all_interactions =
-        method.mixed_activations().interactions() != v1::MixedActivations::INTERACTIONS_NEEDED;
+    recipe.all_interactions = MeasuresAllInteractions(method.mixed_activations());
   } else if (method.activation_bits() < 16) {
     recipe.activation_bits = {method.activation_bits()};
   }

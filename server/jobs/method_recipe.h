@@ -25,6 +25,11 @@ struct MethodRecipe {
   bool rotated() const { return rotation != v1::TwlaMethod::ROTATION_NONE; }
 };
 
+// Jobs from before there was a choice measure all.
+inline bool MeasuresAllInteractions(const v1::MixedActivations& mixed) {
+  return mixed.interactions() != v1::MixedActivations::INTERACTIONS_NEEDED;
+}
+
 // `spec` is complete. Pure.
 MethodRecipe RecipeOf(const v1::QuantizationSpec& spec);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "server/jobs/blob_keys.h"
 #include "server/jobs/job_report.h"
+#include "server/jobs/method_recipe.h"
 
 namespace tern {
 namespace {
@@ -71,8 +72,7 @@ std::string ActivationText(const v1::TwlaMethod& method) {
       "Activation bits chosen block by block (ILA-AMP) from {%s}, at most %g on average, "
       "interactions of neighbours weighted %g, measured %s; per token.",
       absl::StrJoin(mixed.candidates(), ", "), mixed.average_bits(), mixed.beta(),
-      mixed.interactions() == v1::MixedActivations::INTERACTIONS_ALL ? "of all candidates"
-                                                                     : "as far as needed");
+      MeasuresAllInteractions(mixed) ? "of all candidates" : "as far as needed");
 }
 
 std::string Method(const v1::TwlaMethod& method) {

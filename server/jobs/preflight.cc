@@ -60,10 +60,11 @@ int64_t SensitivityBytes(const v1::QuantizationSpec& spec, const ModelConfig& co
   const int64_t tokens = spec.calibration().samples() * length;
   // The kept prefix; and as many probes' states at a time as the worker has room for.
   const int64_t prefix = FloatBytes(tokens * config.hidden_size);
-  const auto below = static_cast<int64_t>(RecipeOf(spec).activation_bits.size()) - 1;
-  // The first block's probes and the baseline, or those of another block: at the most as many
-  // interactions at once as there are.
-  const int64_t streams = below + std::max<int64_t>(1, below * below);
+  const MethodRecipe recipe = RecipeOf(spec);
+  const auto below = static_cast<int64_t>(recipe.activation_bits.size()) - 1;
+  // The first block's probes and the baseline, or another block's where pairs are measured too.
+  const int64_t pairs = recipe.all_interactions ? below * below : 0;
+  const int64_t streams = below + std::max<int64_t>(1, pairs);
   const int64_t probes = std::min(streams * prefix, std::max(prefix, kProbeHiddenBytes));
   const int64_t window = FloatBytes(streams * length * config.hidden_size);
   return layout.activation_bytes * 2 * BlockWeights(config) +

@@ -22,8 +22,15 @@ namespace {
 constexpr int kParentGone = 125;
 constexpr int kCannotExecute = 126;
 
-// What the child does between fork and exec. Other threads of the parent may have held any lock at
-// the fork, so only async-signal-safe calls are made.
+// Between fork and exec only async-signal-safe calls are made: other threads of the parent may have
+// held any lock at the fork.
+[[noreturn]] void CannotBecomeProgram(int errors) {
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = write(errors, &error, sizeof error);
+  _exit(kCannotExecute);
+}
+
+// What the child does there.
 [[noreturn]] void BecomeProgram(char* const* argv, pid_t parent, int errors, int last_words) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // The parent may have died before the call above took effect.
@@ -38,14 +45,14 @@ constexpr int kCannotExecute = 126;
   // The server's standard output is its own.
   dup2(STDERR_FILENO, STDOUT_FILENO);
   // Both out of the way of the number that one of them gets.
-  errors = fcntl(errors, F_DUPFD_CLOEXEC, ChildProcess::kLastWords + 1);
+  const int moved_errors = fcntl(errors, F_DUPFD_CLOEXEC, ChildProcess::kLastWords + 1);
+  if (moved_errors < 0) CannotBecomeProgram(errors);
   last_words = fcntl(last_words, F_DUPFD_CLOEXEC, ChildProcess::kLastWords + 1);
+  if (last_words < 0) CannotBecomeProgram(moved_errors);
   close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-  dup2(last_words, ChildProcess::kLastWords);
+  if (dup2(last_words, ChildProcess::kLastWords) < 0) CannotBecomeProgram(moved_errors);
   execv(argv[0], argv);
-  const int error = errno;
-  [[maybe_unused]] const ssize_t written = write(errors, &error, sizeof error);
-  _exit(kCannotExecute);
+  CannotBecomeProgram(moved_errors);
 }
 
 // What was written to a pipe by now. Children of the process may keep it open: no end is waited

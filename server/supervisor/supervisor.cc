@@ -105,11 +105,12 @@ bool Supervisor::Survives(const Slot& slot, const ProcessEnd& end) {
         {{"slot", slot.index}, {"end", end.ToString()}});
     return true;
   }
+  const std::string error = end.last_words.empty() ? "its own lines say why" : end.last_words;
   Log(LogLevel::kError, "local worker cannot run as it is told to and is not started again",
-      {{"slot", slot.index}, {"error", end.last_words}});
+      {{"slot", slot.index}, {"error", error}});
   if (++refused_ == options_.workers) {
     Log(LogLevel::kError, "no local worker is left; jobs wait for workers that join by themselves",
-        {{"error", end.last_words}});
+        {{"error", error}});
   }
   return false;
 }

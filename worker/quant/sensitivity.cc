@@ -141,10 +141,14 @@ class Measurement {
     if (prefix.next_block % apart != 0 || state_.kept_prefixes.contains(prefix.next_block)) {
       return absl::OkStatus();
     }
-    Tensor& kept = state_.kept_prefixes[prefix.next_block];
-    TERN_ASSIGN_OR_RETURN(kept, backend_.Allocate(ElementType::kF32, prefix.quantized.rows(),
-                                                  prefix.quantized.cols()));
-    return backend_.Copy(prefix.quantized, kept);
+    auto kept =
+        backend_.Allocate(ElementType::kF32, prefix.quantized.rows(), prefix.quantized.cols());
+    // It only saves time.
+    if (absl::IsResourceExhausted(kept.status())) return absl::OkStatus();
+    if (!kept.ok()) return kept.status();
+    TERN_RETURN_IF_ERROR(backend_.Copy(prefix.quantized, *kept));
+    state_.kept_prefixes[prefix.next_block] = *std::move(kept);
+    return absl::OkStatus();
   }
 
   absl::Status AdvancePrefix() {

@@ -72,6 +72,18 @@ TEST(MemoryTest, AnyOperationMayBeTheFirstOfItsThread) {
   EXPECT_EQ(DownloadFloats(*backend, to), (std::vector<float>{1, 2, 3, 4}));
 }
 
+TEST(MemoryTest, WhatAThreadFreesIsFreeWhateverItDidBefore) {
+  const auto backend = TestBackend(1);
+  if (!backend->memory().has_value()) GTEST_SKIP() << "the CPU's memory is the system's";
+  const auto free_bytes = [&] { return backend->memory()->total - backend->memory()->used; };
+  const int64_t before = free_bytes();
+  Tensor tensor = EmptyFloats(*backend, 1024, 1024);
+  ASSERT_LT(free_bytes(), before);
+  std::thread([&] { tensor = Tensor(); }).join();
+  ASSERT_TRUE(backend->Health().ok());
+  EXPECT_EQ(free_bytes(), before);
+}
+
 TEST(MemoryTest, CopyMovesTheValuesOfOneTensorToAnother) {
   const auto backend = TestBackend(1);
   const Tensor from = UploadFloats(*backend, {1, 2, 3, 4}, 2, 2);

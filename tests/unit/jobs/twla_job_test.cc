@@ -204,12 +204,51 @@ TEST_F(TwlaJobTest, TheInteractionsThatTheChoiceNeedsAreMeasuredAfterTheSensitiv
   EXPECT_EQ(world_.Get(job).progress().tasks_total(), planned + 2);
   EXPECT_FALSE(world_.Get(job).has_activation_bits());
 
-  // They are the job's tasks as all others are: lost with a worker, found again after a restart.
+  // They are the job's tasks as all others are.
   world_.Restart();
   ASSERT_THAT(b_.Finish(system()), IsOk());
   EXPECT_EQ(b_.task_name(), "") << "what comes next waits for all of them";
+  EXPECT_EQ(world_.Task(job, "assemble").waiting_for, 1);
   ASSERT_THAT(a_.Finish(system()), IsOk());
-  EXPECT_NE(a_.task_name(), "");
+  EXPECT_EQ(a_.task_name(), "interaction/1/2");
+}
+
+TEST_F(TwlaJobTest, AnInteractionThatFailsIsMeasuredAgain) {
+  const std::string job = world_.Create(Mixed(4)).name();
+  WorkUntil("interaction/1/1");
+  ASSERT_THAT(b_.Idle(system()), IsOk());
+  ASSERT_EQ(b_.task_name(), "interaction/2/1");
+  ASSERT_THAT(b_.Fail(system(), "out of memory", /*permanent=*/false), IsOk());
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  EXPECT_FALSE(world_.Get(job).has_activation_bits());
+  ASSERT_TRUE(RunAll(system()));
+  while (a_.busy()) ASSERT_THAT(a_.Finish(system()), IsOk());
+  world_.clock().Advance(absl::Minutes(5));
+  ASSERT_TRUE(RunAll(system()));
+  const v1::QuantizationJob done = world_.Get(job);
+  EXPECT_EQ(done.state(), v1::QuantizationJob::SUCCEEDED);
+  EXPECT_EQ(done.progress().tasks_done(), done.progress().tasks_total());
+}
+
+TEST_F(TwlaJobTest, CancelledBetweenRoundsNothingOfTheJobIsHandedOut) {
+  const std::string job = world_.Create(Mixed(4)).name();
+  WorkUntil("interaction/1/1");
+  ASSERT_THAT(world_.operations().Cancel(job), IsOk());
+  ASSERT_THAT(b_.Idle(system()), IsOk());
+  EXPECT_FALSE(b_.busy());
+  EXPECT_EQ(world_.Get(job).state(), v1::QuantizationJob::CANCELLED);
+}
+
+TEST_F(TwlaJobTest, AJobFromBeforeThereWasAChoiceMeasuresAllInteractions) {
+  v1::QuantizationJob job = world_.Create(Mixed(5));
+  v1::TwlaMethod& method = *job.mutable_spec()->mutable_twla();
+  method.mutable_mixed_activations()->clear_interactions();
+  world_.SetDocument(job.name(), job.SerializeAsString());
+  WorkUntil("sensitivity/2");
+  EXPECT_EQ(a_.task().sensitivity().probes_size(), 3 + 9);
+  WorkUntil("sensitivity/3");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  EXPECT_EQ(a_.task_name(), "assemble");
 }
 
 TEST_F(TwlaJobTest, TheLastMeasurementChoosesTheBits) {

@@ -53,6 +53,8 @@ TEST(ServerAddressTest, AnIpv6AddressStandsInBrackets) {
 
 TEST(ServerAddressTest, WhatElseIsNoAddress) {
   EXPECT_THAT(ServerAddressFault(":7070"), HasSubstr("the host is missing"));
+  EXPECT_THAT(ServerAddressFault("host: 7070"), HasSubstr("the port is a number"));
+  EXPECT_THAT(ServerAddressFault("host:7070\n"), HasSubstr("the port is a number"));
   EXPECT_THAT(ServerAddressFault("http://host:7070"), HasSubstr("before the host"));
   EXPECT_THAT(ServerAddressFault(""), HasSubstr("the port is missing"));
   EXPECT_THAT(ServerAddressFault("unix:"), HasSubstr("the port"));

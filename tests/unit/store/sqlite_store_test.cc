@@ -85,7 +85,7 @@ TEST(SqliteStoreTest, TasksFromBeforeRanksKeepTheirOrder) {
   Execute(folder.File("tern.db"),
           "DROP INDEX tasks_ready; ALTER TABLE tasks DROP COLUMN rank;"
           "ALTER TABLE tasks DROP COLUMN memory_bytes;"
-          "ALTER TABLE tasks DROP COLUMN gpu_memory_bytes;"
+          "ALTER TABLE tasks DROP COLUMN gpu_memory_bytes; ALTER TABLE tasks DROP COLUMN probes;"
           "CREATE INDEX tasks_ready ON tasks (job_number, kind, idx) WHERE state = 2;"
           "PRAGMA user_version = 1");
 

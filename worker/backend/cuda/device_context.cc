@@ -78,6 +78,7 @@ absl::StatusOr<std::unique_ptr<DeviceContext>> DeviceContext::Open(int ordinal,
 }
 
 DeviceContext::~DeviceContext() {
+  cudaSetDevice(ordinal_);
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   if (cusolver_ != nullptr) cusolverDnDestroy(cusolver_);
   if (cublas_ != nullptr) cublasDestroy(cublas_);
@@ -115,9 +116,11 @@ absl::StatusOr<Tensor> DeviceContext::AllocateFor(cudaStream_t stream, ElementTy
         std::min<int64_t>(left, static_cast<int64_t>(free_bytes)), " are free of ", memory_bytes_));
   }
   TERN_RETURN_IF_ERROR(CudaStatus(error, "allocate"));
-  return Tensor(type, rows, cols, std::shared_ptr<void>(memory, [stream = stream_](void* freed) {
-                  cudaFreeAsync(freed, stream);
-                }));
+  const auto free = [ordinal = ordinal_, stream = stream_](void* freed) {
+    cudaSetDevice(ordinal);
+    cudaFreeAsync(freed, stream);
+  };
+  return Tensor(type, rows, cols, std::shared_ptr<void>(memory, free));
 }
 
 absl::StatusOr<Tensor> DeviceContext::AllocateOnHost(ElementType type, int64_t rows, int64_t cols) {
@@ -132,10 +135,12 @@ absl::StatusOr<Tensor> DeviceContext::AllocateOnHost(ElementType type, int64_t r
   }
   TERN_RETURN_IF_ERROR(CudaStatus(error, "allocate on host"));
   // Freed once the stream no longer needs it.
-  return Tensor(type, rows, cols, std::shared_ptr<void>(memory, [stream = stream_](void* freed) {
-                  cudaStreamSynchronize(stream);
-                  cudaFreeHost(freed);
-                }));
+  const auto free = [ordinal = ordinal_, stream = stream_](void* freed) {
+    cudaSetDevice(ordinal);
+    cudaStreamSynchronize(stream);
+    cudaFreeHost(freed);
+  };
+  return Tensor(type, rows, cols, std::shared_ptr<void>(memory, free));
 }
 
 absl::Status DeviceContext::ReleaseUnused() {

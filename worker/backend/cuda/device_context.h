@@ -30,7 +30,7 @@ class DeviceContext {
   const std::string& model() const { return model_; }  // "NVIDIA H200"
   int64_t memory_bytes() const { return memory_bytes_; }
   // Each makes the device the calling thread's, which it must be for work on the stream: an
-  // operation may be the first that its thread does.
+  // operation may be the first that its thread does. So may freeing a tensor.
   cudaStream_t stream() const { return Entered(stream_); }
   cublasHandle_t cublas() const { return Entered(cublas_); }
   cusolverDnHandle_t cusolver() const { return Entered(cusolver_); }
