@@ -348,6 +348,13 @@ std::string MethodKeyOf(absl::string_view path) {
   return "";
 }
 
+std::string SettingOfMessage(absl::string_view field) {
+  for (const MessageValue& whole : kMessageValues) {
+    if (field == whole.field) return absl::StrCat(whole.key, "=", whole.value);
+  }
+  return "";
+}
+
 std::string InSetWords(absl::string_view text) {
   static const auto& words = *new std::map<std::string, std::string>(SetWords());
   const auto in_word = [](char c) {

@@ -38,6 +38,10 @@ std::string EnumValueName(const google::protobuf::EnumValueDescriptor& value);
 // "twla.mixed_activations.beta"; empty when it is no option of a method.
 std::string MethodKeyOf(absl::string_view path);
 
+// The setting that makes a message within a method: "activation_bits=auto" for
+// "mixed_activations"; empty when it is none of them.
+std::string SettingOfMessage(absl::string_view field);
+
 // What the server says of a method's options, in the words of `--set`: values of enums
 // ("REORDER_SSR" is "ssr") and messages that a value sets ("mixed_activations").
 std::string InSetWords(absl::string_view text);

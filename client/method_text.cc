@@ -38,6 +38,8 @@ void AddSettings(const Message& message, const std::string& path,
   for (const FieldDescriptor* field : fields) {
     const std::string field_path = absl::StrCat(path, ".", field->name());
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      const std::string whole = SettingOfMessage(field->name());
+      if (!whole.empty()) settings.push_back(whole);
       AddSettings(message.GetReflection()->GetMessage(message, field), field_path, settings);
       continue;
     }

@@ -183,6 +183,7 @@ std::string JobText(const QuantizationJob& job) {
     AddLine("Activation bits", ActivationBitsText(job.activation_bits()), &text);
   }
   AddLine("Shards", absl::StrCat(job.spec().shards()), &text);
+  AddLine("Seed", absl::StrCat(job.spec().seed()), &text);
   for (const std::string& file : job.spec().calibration().files()) {
     AddLine("Calibration",
             absl::StrFormat("%s (%d windows of %d tokens)", Printable(file),
@@ -191,7 +192,11 @@ std::string JobText(const QuantizationJob& job) {
             &text);
   }
   for (const std::string& file : job.spec().evaluation().files()) {
-    AddLine("Evaluation", Printable(file), &text);
+    AddLine(
+        "Evaluation",
+        absl::StrFormat("%s (%d windows of %d tokens)", Printable(file),
+                        job.spec().evaluation().windows(), job.spec().evaluation().window_length()),
+        &text);
   }
   for (const v1::ActiveTask& task : job.progress().active()) {
     AddLine("Working on",

@@ -209,7 +209,8 @@ Command VerifyCommand() {
        .options = {OutputOption()},
        .notes = "Sizes and digests against tern-manifest.json, and every layer's rules; names all\n"
                 "damaged files. Prints the digest of the packed tensors, which equal results\n"
-                "share.\n"},
+                "share; activation bits and clip ratios stand in config.json, whose digest is in\n"
+                "the manifest.\n"},
       Verify};
 }
 

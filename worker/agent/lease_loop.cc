@@ -251,8 +251,10 @@ LeaseLoop::Request LeaseLoop::ReportOf(const Task& task, TaskOutcome outcome) {
     metrics_.CountTask(TaskKind(task), "released");
     return ReleaseOf(task);
   }
-  metrics_.CountTask(TaskKind(task), "failed");
-  Log(LogLevel::kError, "task failed",
+  // What it was writing was refused: the lease is another's, or its job was cancelled.
+  const bool stale = absl::IsAborted(outcome.status);
+  metrics_.CountTask(TaskKind(task), stale ? "stopped" : "failed");
+  Log(stale ? LogLevel::kInfo : LogLevel::kError, stale ? "task dropped" : "task failed",
       {{"job", task.job()},
        {"task", task.lease().task()},
        {"epoch", task.lease().epoch()},

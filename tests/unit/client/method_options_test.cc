@@ -159,7 +159,8 @@ TEST(MethodOptionsTest, AJobsMethodIsShownAsItIsSet) {
                         &spec)
                   .ok());
   EXPECT_EQ(MethodText(spec),
-            "twla rotation=hadamard average_activation_bits=4.5 activation_candidates=4,8");
+            "twla rotation=hadamard activation_bits=auto average_activation_bits=4.5 "
+            "activation_candidates=4,8");
 }
 
 TEST(MethodOptionsTest, OptionsOfAutoNeedIt) {

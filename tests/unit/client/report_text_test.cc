@@ -134,6 +134,20 @@ TEST(JobTextTest, WhatWasDoneAgainIsShownWhileTheJobRunsAndOnceInTheEnd) {
   EXPECT_EQ(text.find("Retries"), text.rfind("Retries"));
 }
 
+TEST(JobTextTest, ShowsWhatARepetitionNeeds) {
+  v1::QuantizationJob job = FinishedJob();
+  v1::QuantizationSpec& spec = *job.mutable_spec();
+  spec.set_seed(7);
+  spec.mutable_twla()->mutable_mixed_activations()->set_average_bits(5);
+  spec.mutable_evaluation()->add_files("held-out.txt");
+  spec.mutable_evaluation()->set_windows(40);
+  spec.mutable_evaluation()->set_window_length(2048);
+  const std::string text = JobText(job);
+  EXPECT_THAT(text, testing::HasSubstr("twla activation_bits=auto average_activation_bits=5\n"));
+  EXPECT_THAT(text, testing::HasSubstr("Seed                7\n"));
+  EXPECT_THAT(text, testing::HasSubstr("held-out.txt (40 windows of 2048 tokens)\n"));
+}
+
 TEST(JobsTableTest, HasARowPerJob) {
   v1::QuantizationJob job = FinishedJob();
   job.mutable_spec()->set_model("/models/demo");
