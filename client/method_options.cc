@@ -179,13 +179,9 @@ absl::Status SetKey(const Key& key, const std::string& value, Message* method) {
 
 // A nested key needs the setting that makes its message.
 absl::Status CheckNested(const Key& key, const std::set<std::string>& settings) {
-  if (key.within == nullptr) return absl::OkStatus();
-  for (const MessageValue& whole : kMessageValues) {
-    const std::string setting = absl::StrCat(whole.key, "=", whole.value);
-    if (key.within->name() != whole.field || settings.contains(setting)) continue;
-    return absl::InvalidArgumentError(absl::StrCat("--set ", key.name, ": needs --set ", setting));
-  }
-  return absl::OkStatus();
+  const std::string setting = key.within == nullptr ? "" : SettingOfMessage(key.within->name());
+  if (setting.empty() || settings.contains(setting)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--set ", key.name, ": needs --set ", setting));
 }
 
 absl::Status UnknownKey(const std::string& method, const std::string& key,

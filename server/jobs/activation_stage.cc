@@ -44,24 +44,31 @@ double InteractionCost(const v1::MixedActivations& options, const TaskRecord& se
   return sensitivity.cost / static_cast<double>(ProbesOf(options, sensitivity).size());
 }
 
-// The tasks that measure `unmeasured`; `tasks` are those the job has. DATA_LOSS where one of them
-// was to measure it already.
-absl::StatusOr<std::vector<TaskRecord>> InteractionTasks(
+// Whether `unmeasured` has nothing that one of the job's tasks was to measure already: rounds end.
+absl::Status CheckAskedOnce(const std::vector<TaskRecord>& tasks,
+                            const std::map<int32_t, std::vector<BitsProbe>>& unmeasured) {
+  for (const TaskRecord& task : tasks) {
+    const auto of_block = unmeasured.find(task.index);
+    if (task.kind != TaskKind::kInteraction || of_block == unmeasured.end()) continue;
+    const std::vector<BitsProbe>& asked = of_block->second;
+    if (std::find_first_of(asked.begin(), asked.end(), task.probes.begin(), task.probes.end()) !=
+        asked.end()) {
+      return absl::DataLossError(absl::StrCat(task.job_uid, ": the stored result of ", task.name,
+                                              " lacks what it was to measure"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The tasks that measure `unmeasured`; `tasks` are those the job has.
+std::vector<TaskRecord> InteractionTasks(
     const v1::MixedActivations& options, const std::vector<TaskRecord>& tasks,
     const std::map<int32_t, std::vector<BitsProbe>>& unmeasured, absl::Time now) {
   std::map<int32_t, const TaskRecord*> sensitivities;
   std::map<int32_t, int32_t> rounds;
   for (const TaskRecord& task : tasks) {
     if (task.kind == TaskKind::kSensitivity) sensitivities[task.index] = &task;
-    if (task.kind != TaskKind::kInteraction) continue;
-    ++rounds[task.index];
-    const auto again = unmeasured.find(task.index);
-    if (again == unmeasured.end()) continue;
-    if (std::find_first_of(again->second.begin(), again->second.end(), task.probes.begin(),
-                           task.probes.end()) != again->second.end()) {
-      return absl::DataLossError(absl::StrCat(task.job_uid, ": the stored result of ", task.name,
-                                              " lacks what it was to measure"));
-    }
+    if (task.kind == TaskKind::kInteraction) ++rounds[task.index];
   }
   std::vector<TaskRecord> added;
   for (const auto& [block, probes] : unmeasured) {
@@ -132,8 +139,8 @@ absl::Status ContinueActivationChoice(const JobsContext& context, Transaction& t
   TERN_ASSIGN_OR_RETURN(const std::vector<SensitivityResult> measured, ResultsOf(job, tasks));
   TERN_ASSIGN_OR_RETURN(ActivationChoice choice,
                         ChooseActivationBits(options, document.model().blocks(), measured));
-  TERN_ASSIGN_OR_RETURN(const std::vector<TaskRecord> added,
-                        InteractionTasks(options, tasks, choice.unmeasured, now));
+  TERN_RETURN_IF_ERROR(CheckAskedOnce(tasks, choice.unmeasured));
+  const std::vector<TaskRecord> added = InteractionTasks(options, tasks, choice.unmeasured, now);
   job.cost_total = CostOf(tasks) + CostOf(added);
   if (added.empty()) {
     return KeepChoice(context, transaction, std::move(choice.bits), std::move(document), job, now);

@@ -228,6 +228,38 @@ TEST_F(TwlaJobTest, AnInteractionThatFailsIsMeasuredAgain) {
   const v1::QuantizationJob done = world_.Get(job);
   EXPECT_EQ(done.state(), v1::QuantizationJob::SUCCEEDED);
   EXPECT_EQ(done.progress().tasks_done(), done.progress().tasks_total());
+  EXPECT_EQ(world_.Task(job, "interaction/2/1").attempts, 1);
+}
+
+TEST_F(TwlaJobTest, InteractionsAreReckonedWithBeforeTheyAreKnownAndCountedOnceTheyAre) {
+  const std::string job = world_.Create(Mixed(4)).name();
+  const auto cost_of_tasks = [&] {
+    double cost = 0;
+    for (const TaskRecord& task : world_.Tasks(job)) cost += task.cost;
+    return cost;
+  };
+  EXPECT_GT(world_.Record(job).cost_total, cost_of_tasks());
+  WorkUntil("interaction/1/1");
+  EXPECT_DOUBLE_EQ(world_.Record(job).cost_total, cost_of_tasks());
+  EXPECT_GT(world_.Task(job, "interaction/1/1").cost, 0);
+}
+
+TEST_F(TwlaJobTest, AnInteractionWhoseResultIsDamagedIsNotMeasuredForEver) {
+  const std::string job = world_.Create(Mixed(4)).name();
+  WorkUntil("interaction/1/1");
+  ASSERT_THAT(b_.Idle(system()), IsOk());
+  ASSERT_EQ(b_.task_name(), "interaction/2/1");
+  ASSERT_THAT(a_.Finish(system()), IsOk());
+  TaskRecord damaged = world_.Task(job, "interaction/1/1");
+  worker::v1::TaskResult result;
+  ASSERT_TRUE(result.ParseFromString(damaged.result));
+  result.mutable_sensitivity()->clear_probes();
+  damaged.result = result.SerializeAsString();
+  ASSERT_THAT(world_.store().Transact(
+                  [&](Transaction& transaction) { return transaction.UpdateTask(damaged); }),
+              IsOk());
+  EXPECT_THAT(b_.Finish(system()),
+              IsError(absl::StatusCode::kDataLoss, HasSubstr("interaction/1/1 lacks what it was")));
 }
 
 TEST_F(TwlaJobTest, CancelledBetweenRoundsNothingOfTheJobIsHandedOut) {
